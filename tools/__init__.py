@@ -1,0 +1,1 @@
+"""Development only: nothing that ships imports from here."""
