@@ -1,0 +1,1 @@
+"""The alarm agent: vocabulary (core), the walk (engine), composition (app) and commands (cli)."""

@@ -1,0 +1,196 @@
+"""The nouns of the walk. All frozen; times are never bare floats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import NewType
+
+from edge.core.instant import Instant, Utc
+from edge.core.units import Unit
+
+PointId = NewType("PointId", str)
+"""``device.point``, unique in a site."""
+DeviceId = NewType("DeviceId", str)
+RuleId = NewType("RuleId", str)
+ActuatorId = DeviceId
+"""An actuator is a device that has actions."""
+
+
+class Quality(StrEnum):
+    """Whether a value may be compared.
+
+    Anything but GOOD is never compared, and never read as normal.
+    """
+
+    GOOD = "good"
+    OUT_OF_RANGE = "out of range"
+    ERROR_WORD = "error word"
+    NO_ANSWER = "no answer"
+    GARBLED = "garbled"
+    REFUSED = "refused"
+    ABSENT = "absent"
+    STALE = "stale"
+
+
+class Level(IntEnum):
+    """Warning level; GB colours, red is the highest (Ⅰ)."""
+
+    NORMAL = 0
+    BLUE = 1
+    YELLOW = 2
+    ORANGE = 3
+    RED = 4
+
+
+class Urgency(IntEnum):
+    """Who may be kept waiting. Lower goes first, and is evicted last."""
+
+    ALARM = 0
+    STATE = 1
+    TELEMETRY = 2
+
+
+class RecordKind(StrEnum):
+    """What a journal record holds."""
+
+    ALARM = "alarm"
+    COMMAND = "command"
+    OUTCOME = "outcome"
+    BIRTH = "birth"
+    BLOCK = "block"
+    HEALTH = "health"
+    LOSS = "loss"
+    RUN = "run"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One measured quantity of a device, in its stored unit."""
+
+    id: PointId
+    device: DeviceId
+    unit: Unit
+    decimals: int
+    low: float | None = None
+    high: float | None = None
+    tick_ms: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One reading.
+
+    ``value`` is None unless a number was read; ``at`` is the arrival of its last byte.
+    """
+
+    point: PointId
+    value: float | None
+    unit: Unit
+    quality: Quality
+    at: Instant
+    utc: Utc
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a rule says of the newest sample.
+
+    ``level`` None means unknown: the last known level holds.
+    """
+
+    rule: RuleId
+    level: Level | None
+    evidence: tuple[Sample, ...]
+    at: Instant
+
+
+class Phase(StrEnum):
+    """Alarm states in the sense of ISA-18.2 (IEC 62682)."""
+
+    NORMAL = "normal"
+    ACTIVE_UNACKNOWLEDGED = "active, unacknowledged"
+    ACTIVE_ACKNOWLEDGED = "active, acknowledged"
+    RETURNED_UNACKNOWLEDGED = "returned, unacknowledged"
+    LATCHED = "returned, latched"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """The state of one rule's alarm. Every change makes a new revision.
+
+    ``id`` names one occurrence (from raised to normal); it is empty while normal. ``current`` is
+    the measured level, ``level`` the announced one (a latched level outlives its cause),
+    ``highest`` the highest since the alarm was raised or last acknowledged.
+    """
+
+    rule: RuleId
+    id: str = ""
+    current: Level = Level.NORMAL
+    level: Level = Level.NORMAL
+    highest: Level = Level.NORMAL
+    phase: Phase = Phase.NORMAL
+    revision: int = 0
+    since: Utc = field(default_factory=lambda: Utc(0))
+    acknowledged_by: str = ""
+    evidence: tuple[Sample, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """An order to an actuator. Doing it twice is harmless; after ``not_after`` it must not be
+    begun.
+
+    ``output`` names what of the actuator is meant (a channel); a newer command for the same output
+    supersedes an older one. ``ensure`` asks first and writes only if the read-back differs.
+    ``cause`` is the arrival of the reading that led here; it starts both latencies.
+    """
+
+    id: str
+    actuator: ActuatorId
+    output: str
+    action: str
+    arguments: tuple[tuple[str, int], ...]
+    alarm: str
+    revision: int
+    ensure: bool
+    issued: Instant
+    not_after: Instant
+    cause: Instant
+
+
+class Status(StrEnum):
+    """How a command ended."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    NO_ANSWER = "no answer"
+    TOO_LATE = "too late"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a command. ``first_byte`` is None if nothing went onto the wire.
+
+    Decision latency is ``first_byte - command.cause``; action latency ``at - command.cause`` when
+    DONE.
+    """
+
+    command: str
+    actuator: ActuatorId
+    status: Status
+    at: Instant
+    first_byte: Instant | None = None
+    confirmed_by: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One journal entry before it has a sequence number. ``body`` is encoded when it is written."""
+
+    kind: RecordKind
+    urgency: Urgency
+    utc: Utc
+    body: dict[str, object]

@@ -1,0 +1,110 @@
+"""Seams between the engine and what it drives.
+
+Each fits on a screen; each has a second implementation in tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Protocol
+
+from edge.core.instant import Instant
+from edge.core.model import (
+    ActuatorId,
+    Command,
+    DeviceId,
+    Outcome,
+    Point,
+    Record,
+    Sample,
+)
+
+
+class Class(IntEnum):
+    """What a transaction is for; a lower class goes first on the line."""
+
+    ACT = 0
+    WATCH = 1
+    LOG = 2
+
+
+class Sensor(Protocol):
+    """Answers when asked."""
+
+    @property
+    def id(self) -> DeviceId:
+        """The device's name in the site file."""
+        ...
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """What a read returns, in this order; known without hardware."""
+        ...
+
+    def poll(
+        self, deadline: Instant, done: Callable[[tuple[Sample, ...]], None], priority: Class
+    ) -> bool:
+        """Ask once. ``done`` gets each point's sample exactly once, by the deadline, bad ones
+        included.
+
+        It is called once per answer, as the answers come, in the very call that saw the last byte:
+        what it does is on the alarm path.
+        Returns False, and asks nothing, while the previous poll is under way. Never retries.
+        """
+        ...
+
+
+class Trigger(Protocol):
+    """Speaks first: its samples arrive when the device sends them."""
+
+    @property
+    def id(self) -> DeviceId:
+        """The device's name in the site file."""
+        ...
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """What its samples can be of."""
+        ...
+
+    def listen(self, heard: Callable[[tuple[Sample, ...]], None]) -> None:
+        """Call ``heard`` with each message from now on.
+
+        Silence past its limit yields STALE samples.
+        """
+        ...
+
+
+class Actuator(Protocol):
+    """Does something that people hear."""
+
+    @property
+    def id(self) -> ActuatorId:
+        """The device's name in the site file."""
+        ...
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Names of what it can do."""
+        ...
+
+    def apply(self, command: Command, done: Callable[[Outcome], None]) -> None:
+        """Start at once; the first byte leaves in this call if the line is free.
+
+        Idempotent on what it does. Past ``not_after`` it ends TOO_LATE and touches nothing.
+        NO_ANSWER means unknown. ``done`` is called exactly once.
+        """
+        ...
+
+
+class Journal(Protocol):
+    """The side exit of the walk. Neither call waits, raises, or touches a disk."""
+
+    def offer(self, record: Record) -> None:
+        """Hand over a record; what cannot be kept is counted by kind."""
+        ...
+
+    def offer_samples(self, samples: tuple[Sample, ...]) -> None:
+        """Hand over readings for the next telemetry block."""
+        ...
