@@ -1,0 +1,4 @@
+"""Bytes and formats.
+
+Pure: imports nothing else of the project, never waits, wire input never raises.
+"""
