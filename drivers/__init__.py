@@ -1,0 +1,1 @@
+"""Drivers: one small file between a codec and a bus, one public class each."""

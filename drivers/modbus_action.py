@@ -1,0 +1,216 @@
+"""One execution of a profile's action.
+
+Its writes in order, then its read-back, until confirmed or too late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from drivers.bus.line import Line
+from drivers.bus.transaction import DeviceTiming, Result, Transaction
+from drivers.profile import Action, Confirm, Write
+from edge.core.errors import Absent, DeviceError, Refused
+from edge.core.instant import Clock, Instant, after
+from edge.core.model import Command, Outcome, Status
+from edge.core.ports import Class
+from protocols.modbus import (
+    Answer,
+    Request,
+    read_bits,
+    read_registers,
+    write_coil,
+    write_coils,
+    write_register,
+    write_registers,
+)
+
+# Modbus exceptions that ask for patience: acknowledge, server device busy (V1.1b3, 7).
+_PATIENCE_CODES = (5, 6)
+# Between attempts on a line that is not there, or a device that asked for patience.
+_PAUSE_S = 0.05
+_FUNCTION = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
+
+
+class Run:
+    """Carries out one command. Every part may be repeated: commands are idempotent."""
+
+    def __init__(
+        self,
+        command: Command,
+        unit: int,
+        action: Action,
+        timing: DeviceTiming,
+        line: Line,
+        clock: Clock,
+        ended: Callable[[Run, Outcome], None],
+    ) -> None:
+        self.command = command
+        self._unit = unit
+        self._action = action
+        self._timing = timing
+        self._line = line
+        self._clock = clock
+        self._ended = ended
+        self._arguments = dict(command.arguments)
+        self._writes = [self._write_request(each) for each in action.write]
+        self._next_write = 0
+        self._first_byte: Instant | None = None
+        self._confirm_until: Instant | None = None
+        self._superseded = False
+        self._over = False
+        self._last = "not begun"
+
+    def start(self) -> None:
+        """Begin; the first byte leaves in this call if the line is free."""
+        if self._clock.now() > self.command.not_after:
+            self._end(Status.TOO_LATE, detail="issued after its last moment")
+        elif self.command.ensure and self._action.confirm is not None:
+            self._submit(self._confirm_request(self._action.confirm), self._ensured)
+        else:
+            self._write()
+
+    def supersede(self) -> None:
+        """A newer command for the same output has come: begin nothing more."""
+        self._superseded = True
+
+    def _submit(self, request: Request, done: Callable[[Result], None]) -> None:
+        self._line.submit(
+            Transaction(request, Class.ACT, self.command.not_after, self._timing, done)
+        )
+
+    def _may_go_on(self) -> bool:
+        if self._superseded:
+            self._end(Status.TOO_LATE, detail=f"superseded by a newer command; {self._last}")
+        elif self._clock.now() > self.command.not_after:
+            self._end(Status.NO_ANSWER, detail=self._last)
+        return not self._over
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        if self._may_go_on():
+            self._submit(self._writes[self._next_write], self._written)
+
+    def _written(self, result: Result) -> None:
+        if self._first_byte is None:
+            self._first_byte = result.first_byte
+        if result.error is not None:
+            self._failed(result.error, self._write)
+            return
+        self._next_write += 1
+        if self._next_write < len(self._writes):
+            self._write()
+        elif self._action.confirm is None:
+            self._end(Status.DONE, result.at, confirmed_by="answer")
+        else:
+            self._confirm_until = after(result.at, ms=self._action.confirm.within_ms)
+            self._ask_back()
+
+    def _failed(self, error: DeviceError, again: Callable[[], None]) -> None:
+        """Try again at once if the device was silent.
+
+        After a pause if trying at once cannot help.
+        """
+        self._last = str(error)
+        if isinstance(error, Refused) and error.code not in _PATIENCE_CODES:
+            self._end(Status.REFUSED, detail=str(error))
+        elif isinstance(error, Refused | Absent):
+            self._clock.call_at(after(self._clock.now(), seconds=_PAUSE_S), again)
+        else:
+            again()
+
+    # -- reading back -----------------------------------------------------------------------
+
+    def _ask_back(self) -> None:
+        if self._action.confirm is not None and self._may_go_on():
+            self._submit(self._confirm_request(self._action.confirm), self._asked_back)
+
+    def _asked_back(self, result: Result) -> None:
+        confirm = self._action.confirm
+        if confirm is None or self._confirm_until is None:
+            return
+        if result.answer is not None:
+            found = _found(confirm, result.answer)
+            wanted = self._values(confirm.values)
+            if found == wanted:
+                self._end(Status.DONE, result.at, confirmed_by="read-back")
+                return
+            self._last = f"read back {found}, expected {wanted}"
+        elif isinstance(result.error, Refused):
+            self._last = str(result.error)
+        elif result.error is not None:
+            self._failed(result.error, self._ask_back)
+            return
+        now = self._clock.now()
+        if now < self._confirm_until:
+            self._clock.call_at(after(now, ms=confirm.every_ms), self._ask_back)
+        else:
+            self._next_write = 0
+            self._write()
+
+    def _ensured(self, result: Result) -> None:
+        """The state is as it should be: nothing to do. Anything else: write."""
+        confirm = self._action.confirm
+        if (
+            confirm is not None
+            and result.answer is not None
+            and _found(confirm, result.answer) == self._values(confirm.values)
+        ):
+            self._end(Status.DONE, result.at, confirmed_by="read-back")
+        else:
+            self._write()
+
+    # -- requests and the end ---------------------------------------------------------------
+
+    def _values(self, values: Sequence[int | str]) -> tuple[int, ...]:
+        return tuple(_resolve(value, self._arguments) for value in values)
+
+    def _address(self, part: Write | Confirm) -> int:
+        step = _resolve(part.address_step, self._arguments) - 1 if part.address_step else 0
+        return part.address + step
+
+    def _write_request(self, write: Write) -> Request:
+        values = self._values(write.values)
+        address = self._address(write)
+        several = len(values) > 1 or write.multiple
+        if write.table == "coil":
+            if several:
+                return write_coils(self._unit, address, tuple(bool(each) for each in values))
+            return write_coil(self._unit, address, bool(values[0]))
+        if several:
+            return write_registers(self._unit, address, values)
+        return write_register(self._unit, address, values[0])
+
+    def _confirm_request(self, confirm: Confirm) -> Request:
+        function = _FUNCTION[confirm.table]
+        read = read_bits if confirm.table in ("coil", "discrete") else read_registers
+        return read(self._unit, function, self._address(confirm), len(confirm.values))
+
+    def _end(
+        self, status: Status, at: Instant | None = None, confirmed_by: str = "", detail: str = ""
+    ) -> None:
+        if self._over:
+            return
+        self._over = True
+        outcome = Outcome(
+            self.command.id,
+            self.command.actuator,
+            status,
+            at if at is not None else self._clock.now(),
+            self._first_byte,
+            confirmed_by,
+            detail,
+        )
+        self._ended(self, outcome)
+
+
+def _resolve(value: int | str, arguments: Mapping[str, int]) -> int:
+    return arguments[value.removeprefix("$")] if isinstance(value, str) else value
+
+
+def _found(confirm: Confirm, answer: Answer) -> tuple[int, ...]:
+    if confirm.table in ("coil", "discrete"):
+        return tuple(int(bit) for bit in answer.bits(len(confirm.values)))
+    mask = 0xFFFF if confirm.mask is None else confirm.mask
+    return tuple(word & mask for word in answer.registers())

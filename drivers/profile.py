@@ -1,0 +1,277 @@
+"""What a driver needs to know of its device.
+
+The configuration's profile models satisfy these protocols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+
+class ModbusPoint(Protocol):
+    """Where a value lies and how it is scaled: engineering value = raw * scale + offset."""
+
+    @property
+    def table(self) -> str:
+        """coil, discrete, holding or input."""
+        ...
+
+    @property
+    def address(self) -> int:
+        """Protocol address, from 0."""
+        ...
+
+    @property
+    def type(self) -> str:
+        """u16, i16, u32, i32, f32 or bit."""
+        ...
+
+    @property
+    def bit(self) -> int | None:
+        """Which bit of the register, for type bit in a register table."""
+        ...
+
+    @property
+    def word_order(self) -> str | None:
+        """high_first or low_first, for two registers."""
+        ...
+
+    @property
+    def byte_order(self) -> str:
+        """big, or little if the bytes within each register are swapped."""
+        ...
+
+    @property
+    def scale(self) -> float:
+        """Engineering units per raw count."""
+        ...
+
+    @property
+    def offset(self) -> float:
+        """Engineering value of raw 0."""
+        ...
+
+    @property
+    def decimals(self) -> int:
+        """Decimals of the engineering value."""
+        ...
+
+    @property
+    def error_words(self) -> Sequence[int]:
+        """Raw unsigned values that mean a fault, tested before scaling."""
+        ...
+
+
+class Timing(Protocol):
+    """How long a Modbus device may take, in milliseconds from the last byte of the question."""
+
+    @property
+    def timeout_ms(self) -> int:
+        """Give up when the answer has not begun by then."""
+        ...
+
+    @property
+    def late_ms(self) -> int:
+        """An answer that was given up may still come this much later."""
+        ...
+
+    @property
+    def gap_ms(self) -> int:
+        """Silence the device needs before a question, beyond the line's own."""
+        ...
+
+
+class Limits(Protocol):
+    """What one read may cover."""
+
+    @property
+    def max_registers(self) -> int:
+        """Registers at most."""
+        ...
+
+    @property
+    def max_gap(self) -> int:
+        """Registers that may be read only to bridge a gap between points."""
+        ...
+
+
+class Write(Protocol):
+    """One write of an action; values are words, or ``$parameter``."""
+
+    @property
+    def table(self) -> str:
+        """coil or holding."""
+        ...
+
+    @property
+    def address(self) -> int:
+        """Protocol address, from 0."""
+        ...
+
+    @property
+    def values(self) -> Sequence[int | str]:
+        """What is written from there on."""
+        ...
+
+    @property
+    def address_step(self) -> str | None:
+        """The parameter whose value n moves the address by n - 1."""
+        ...
+
+    @property
+    def multiple(self) -> bool:
+        """Use the function for several values even for one."""
+        ...
+
+
+class Confirm(Protocol):
+    """A read-back that must show these values."""
+
+    @property
+    def table(self) -> str:
+        """coil, discrete, holding or input."""
+        ...
+
+    @property
+    def address(self) -> int:
+        """Protocol address, from 0."""
+        ...
+
+    @property
+    def values(self) -> Sequence[int | str]:
+        """What must be found from there on."""
+        ...
+
+    @property
+    def address_step(self) -> str | None:
+        """The parameter whose value n moves the address by n - 1."""
+        ...
+
+    @property
+    def mask(self) -> int | None:
+        """The bits of each register that count; None: all."""
+        ...
+
+    @property
+    def within_ms(self) -> int:
+        """How long the device may take to get there."""
+        ...
+
+    @property
+    def every_ms(self) -> int:
+        """How often it is asked meanwhile."""
+        ...
+
+
+class Action(Protocol):
+    """Something the device can be told to do."""
+
+    @property
+    def write(self) -> Sequence[Write]:
+        """In this order."""
+        ...
+
+    @property
+    def confirm(self) -> Confirm | None:
+        """How to see that it was done; None: the answers to the writes must do."""
+        ...
+
+
+class ModbusProfile(Protocol):
+    """A device that is read and written by Modbus."""
+
+    @property
+    def timing(self) -> Timing:
+        """How long it may take."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """What one read may cover."""
+        ...
+
+    @property
+    def points(self) -> Mapping[str, ModbusPoint]:
+        """What can be read, by name."""
+        ...
+
+    @property
+    def actions(self) -> Mapping[str, Action]:
+        """What it can be told to do, by name."""
+        ...
+
+
+class LinePoint(Protocol):
+    """The number in the pattern's group of this name.
+
+    Engineering value = number * scale + offset.
+    """
+
+    @property
+    def scale(self) -> float:
+        """Engineering units per number."""
+        ...
+
+    @property
+    def offset(self) -> float:
+        """Engineering value of 0."""
+        ...
+
+    @property
+    def decimals(self) -> int:
+        """Decimals of the engineering value."""
+        ...
+
+
+class Framing(Protocol):
+    """How a text sensor speaks."""
+
+    @property
+    def terminator(self) -> str:
+        """What ends a line."""
+        ...
+
+    @property
+    def max_length(self) -> int:
+        """The longest line in bytes."""
+        ...
+
+    @property
+    def pattern(self) -> str:
+        """Regular expression of a whole line; named groups are points."""
+        ...
+
+    @property
+    def poll(self) -> str | None:
+        """What to send to be answered; None: it speaks by itself."""
+        ...
+
+    @property
+    def checksum(self) -> str:
+        """none, or xor_hex as in NMEA 0183."""
+        ...
+
+    @property
+    def encoding(self) -> str:
+        """ascii or utf-8."""
+        ...
+
+    @property
+    def silence_s(self) -> float:
+        """Without a valid line for this long its points are stale."""
+        ...
+
+
+class LineProfile(Protocol):
+    """A device that sends lines of text on a serial line of its own."""
+
+    @property
+    def framing(self) -> Framing:
+        """How it speaks."""
+        ...
+
+    @property
+    def points(self) -> Mapping[str, LinePoint]:
+        """What a line can tell, by name."""
+        ...
