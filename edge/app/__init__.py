@@ -1,0 +1,1 @@
+"""Composition: configuration, the real clock, and the mains of the two processes."""

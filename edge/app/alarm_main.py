@@ -1,0 +1,154 @@
+"""The alarm process: field buses, rules, sirens and the journal. It listens on no network."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from pathlib import Path
+
+from edge.app.clock import RealClock
+from edge.app.compose import Agent, block_profile, compose
+from edge.app.config.model import Site
+from edge.app.local_socket import serve
+from edge.app.lock import hold
+from edge.app.services import Services
+from edge.app.supervisor import Supervisor
+from edge.core.instant import Instant, after, ms_between
+from edge.core.model import Alarm, Record, RecordKind, Urgency
+from edge.engine.bodies import alarm_from
+from edge.engine.journal import JournalWriter
+
+_log = logging.getLogger("tongluo.alarm")
+
+_LAG_S = 0.25
+_HEALTH_S = 60.0
+# The journal thread holds the interpreter at most this long while a reading waits.
+_SWITCH_S = 0.0005
+_MEBIBYTE = 1 << 20
+
+
+async def run(site: Site, site_path: Path, state: Path, *, with_link: bool) -> None:
+    """Protect the site until SIGTERM or SIGINT. Raises AgentError if another agent runs here."""
+    sys.setswitchinterval(_SWITCH_S)
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with hold(state, "alarm"):
+        async with _protect(site, site_path, state, with_link=with_link):
+            await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def _protect(
+    site: Site, site_path: Path, state: Path, *, with_link: bool
+) -> AsyncIterator[None]:
+    """Everything that runs, started in order and stopped in reverse: links first, sirens last."""
+    loop = asyncio.get_running_loop()
+    clock = RealClock()
+    name = secrets.token_hex(3)
+    services: Services | None = None
+
+    def committed(seq: int, urgent: bool) -> None:
+        if services is not None:
+            loop.call_soon_threadsafe(services.committed, seq, urgent)
+
+    journal = JournalWriter(
+        state / "journal.db",
+        block_profile(site),
+        clock,
+        most_bytes=site.journal.max_mb * _MEBIBYTE,
+        block_s=site.journal.block_s,
+        committed=committed,
+    )
+    agent = compose(site, clock, journal, run=name)
+    loop.set_exception_handler(lambda _, context: _note_fault(agent, context))
+    journal.start()
+    _note_run(agent, journal, name, "started")
+    supervisor = None
+    if with_link and site.links:
+        supervisor = Supervisor(["link", str(site_path), "--state", str(state), "--child"])
+    services = Services(agent, journal, supervisor, name)
+    server = await serve(state, services.answer)
+    agent.start(_kept(journal))
+    # what lives for ever is never looked at again by the collector
+    gc.collect()
+    gc.freeze()
+    tasks = [asyncio.create_task(_measure(agent, journal), name="health")]
+    if supervisor is not None:
+        tasks.append(asyncio.create_task(supervisor.run(), name="link"))
+    try:
+        yield
+    finally:
+        for task in reversed(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        server.close()
+        agent.stop()
+        _note_run(agent, journal, name, "stopped")
+        if not await asyncio.to_thread(journal.stop):
+            _log.error("event=journal_not_flushed waiting=%d", journal.status.waiting)
+
+
+def _kept(journal: JournalWriter) -> list[Alarm]:
+    """The alarms of before the restart; one that cannot be read is logged and begins anew."""
+    alarms = []
+    for body in journal.kept_alarms():
+        try:
+            alarms.append(alarm_from(body))
+        except (KeyError, ValueError) as error:
+            _log.error("event=alarm_state_unreadable reason=%s", error)
+    return alarms
+
+
+async def _measure(agent: Agent, journal: JournalWriter) -> None:
+    """Watch the loop's own lateness and the journal's thread; report once a minute."""
+    clock = agent.clock
+    due = after(clock.now(), seconds=_HEALTH_S)
+    while True:
+        expected: Instant = after(clock.now(), seconds=_LAG_S)
+        await asyncio.sleep(_LAG_S)
+        agent.health.loop_lag.add(max(0.0, ms_between(expected, clock.now())))
+        if journal.revive():
+            agent.health.faults += 1
+        if clock.now() >= due:
+            due = after(due, seconds=_HEALTH_S)
+            journal.offer(
+                Record(RecordKind.HEALTH, Urgency.STATE, clock.utc(), _health_body(agent, journal))
+            )
+
+
+def _health_body(agent: Agent, journal: JournalWriter) -> dict[str, object]:
+    return {
+        **agent.health.body(),
+        "journal": asdict(journal.status),
+        "buses": {
+            name: {"up": line.up, "losses": line.losses} for name, line in agent.lines.items()
+        },
+        "skipped": sum(poller.skipped for poller in agent.pollers),
+    }
+
+
+def _note_run(agent: Agent, journal: JournalWriter, name: str, event: str) -> None:
+    body: dict[str, object] = {"event": event, "run": name, "config": agent.site.digest}
+    if journal.set_aside:
+        body["set_aside"] = journal.set_aside
+    journal.offer(Record(RecordKind.RUN, Urgency.STATE, agent.clock.utc(), body))
+
+
+def _note_fault(agent: Agent, context: dict[str, object]) -> None:
+    """A bug in a callback: say it loudly and go on, for the other sensors' sake."""
+    agent.health.faults += 1
+    error = context.get("exception")
+    _log.critical(
+        "event=fault message=%s",
+        context.get("message"),
+        exc_info=error if isinstance(error, BaseException) else None,
+    )

@@ -1,0 +1,39 @@
+"""The real clock: the only user of monotonic and wall time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from edge.core.instant import NS_PER_S, ClockQuality, Instant, Timer, Utc
+
+# systemd-timesyncd touches this file when it has set the clock.
+_SYNCED = Path("/run/systemd/timesync/synchronized")
+_LOOK_AGAIN_NS = 30 * NS_PER_S
+
+
+class RealClock:
+    """Monotonic time of the running event loop, and the system's wall time."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._quality = ClockQuality.UNKNOWN
+        self._looked_at: int | None = None
+
+    def now(self) -> Instant:
+        """CLOCK_MONOTONIC, which is also the loop's time."""
+        return Instant(time.monotonic_ns())
+
+    def utc(self) -> Utc:
+        """The system's wall time."""
+        now = time.monotonic_ns()
+        if self._looked_at is None or now - self._looked_at > _LOOK_AGAIN_NS:
+            self._looked_at = now
+            self._quality = ClockQuality.SYNCED if _SYNCED.exists() else ClockQuality.UNKNOWN
+        return Utc(time.time_ns() // 1_000_000, self._quality)
+
+    def call_at(self, at: Instant, callback: Callable[[], None]) -> Timer:
+        """Run the callback then, on the loop."""
+        return self._loop.call_at(at / NS_PER_S, callback)

@@ -1,0 +1,174 @@
+"""Rules: thresholds in the point's unit, in order, and within what the sensor can measure."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from edge.app.config.draft import Draft, written_ids
+from edge.app.config.fields import LEVELS
+from edge.app.config.items import Item
+from edge.app.config.model import RuleConfig, RuleEntry
+from edge.app.config.references import (
+    KnownPoint,
+    convert_to,
+    find_point,
+    narrow_units,
+    report_dangling,
+)
+from edge.core.model import PointId
+from edge.core.units import Quantity, UnitMismatch
+from edge.locale import text
+
+Threshold = tuple[str, float]
+"""Level as written, and value."""
+
+
+def check_rules(draft: Draft) -> list[RuleConfig]:
+    """Check every rule; returns the resolved ones (all of them, if nothing was noted)."""
+    resolved = (_check_rule(draft, item) for item in draft.rules)
+    return [rule for rule in resolved if rule is not None]
+
+
+def _check_rule(draft: Draft, item: Item[RuleEntry]) -> RuleConfig | None:
+    plan = item.get("plan", str)
+    plans = written_ids(each.item for each in draft.plans)
+    if plan is not None and plan not in plans:
+        report_dangling(item, "plan", plan, "plan", plans)
+    if not any(item.given(level) for level in LEVELS):
+        item.findings.add(item.path, "no-levels", allowed=", ".join(LEVELS))
+    point = find_point(draft, item, "point")
+    if point is not None:
+        narrow_units(point, item, *LEVELS, "hysteresis")
+    thresholds = _thresholds(item, point)
+    comparison = item.get("comparison", str)
+    hysteresis = _hysteresis(item, point)
+    if comparison is not None:
+        rising = comparison in (">=", ">")
+        _check_order(item, thresholds, comparison, rising=rising)
+        if point is not None:
+            _check_reach(item, thresholds, comparison, point)
+        if hysteresis is not None and point is not None:
+            _check_hysteresis(item, thresholds, comparison, hysteresis, point)
+    if item.value is None or point is None or hysteresis is None:
+        return None
+    return _resolve(item.value, point, thresholds, hysteresis)
+
+
+def _resolve(
+    entry: RuleEntry, point: KnownPoint, thresholds: list[Threshold], hysteresis: float
+) -> RuleConfig:
+    return RuleConfig(
+        id=entry.id,
+        point=PointId(point.id),
+        comparison=entry.comparison,
+        thresholds={LEVELS[level]: value for level, value in thresholds},
+        hysteresis=hysteresis,
+        hold_s=entry.hold_s,
+        lost=LEVELS.get(entry.lost),
+        latch=LEVELS.get(entry.latch),
+        plan=entry.plan,
+    )
+
+
+def _thresholds(item: Item[RuleEntry], point: KnownPoint | None) -> list[Threshold]:
+    """The right thresholds, lowest level first, in the point's unit or else the first one's."""
+    found: list[Threshold] = []
+    first: Quantity | None = None
+    for level in LEVELS:
+        quantity = item.get(level, Quantity)
+        if quantity is None:
+            continue
+        first = first or quantity
+        if point is not None:
+            value = convert_to(point, quantity, item, level)
+        else:
+            value = _convert_like(quantity, first)
+        if value is not None:
+            found.append((level, value))
+    return found
+
+
+def _convert_like(quantity: Quantity, first: Quantity) -> float | None:
+    try:
+        return quantity.to(first.unit)
+    except UnitMismatch:
+        return None
+
+
+def _hysteresis(item: Item[RuleEntry], point: KnownPoint | None) -> float | None:
+    """In the point's unit; None if it is wrong or cannot be told."""
+    if not item.given("hysteresis"):
+        return 0.0
+    quantity = item.get("hysteresis", Quantity)
+    if quantity is None:
+        return None
+    if quantity.value < 0:
+        item.report("hysteresis", "hysteresis-negative", allowed="≥ 0")
+        return None
+    return convert_to(point, quantity, item, "hysteresis") if point is not None else None
+
+
+def _check_order(
+    item: Item[RuleEntry], thresholds: list[Threshold], comparison: str, *, rising: bool
+) -> None:
+    for (lower, below), (higher, above) in pairwise(thresholds):
+        if (above <= below) if rising else (above >= below):
+            order = text("order.above" if rising else "order.below")
+            item.report(
+                higher, "level-order", lower=lower, other=_written(item, lower), order=order,
+                comparison=comparison,
+            )  # fmt: skip
+
+
+def _check_reach(
+    item: Item[RuleEntry], thresholds: list[Threshold], comparison: str, point: KnownPoint
+) -> None:
+    """A threshold that no valid reading can reach is a rule that sleeps."""
+    for level, value in thresholds:
+        reachable = {
+            ">=": point.low <= value <= point.high,
+            ">": point.low <= value < point.high,
+            "<=": point.low <= value <= point.high,
+            "<": point.low < value <= point.high,
+        }[comparison]
+        if not reachable:
+            item.report(level, "never-reached", comparison=comparison, allowed=_range(point))
+
+
+def _check_hysteresis(
+    item: Item[RuleEntry],
+    thresholds: list[Threshold],
+    comparison: str,
+    hysteresis: float,
+    point: KnownPoint,
+) -> None:
+    gaps = [abs(_exact(above - below)) for (_, below), (_, above) in pairwise(thresholds)]
+    gap = min(gaps, default=None)
+    if gap and hysteresis >= gap:
+        allowed = f"< {gap:g} {point.unit.value}".rstrip()
+        item.report("hysteresis", "hysteresis-gap", allowed=allowed)
+        return
+    for level, value in thresholds:
+        if not point.low <= value <= point.high:
+            continue
+        stays = {
+            ">=": _exact(value - hysteresis) <= point.low,
+            ">": _exact(value - hysteresis) < point.low,
+            "<=": _exact(value + hysteresis) >= point.high,
+            "<": _exact(value + hysteresis) > point.high,
+        }[comparison]
+        if stays:
+            item.report(level, "never-returns", comparison=comparison, allowed=_range(point))
+
+
+def _exact(value: float) -> float:
+    """As people reckon: 3.2 - 2.6 is 0.6; the same 12 digits as in unit conversion."""
+    return float(f"{value:.12g}")
+
+
+def _range(point: KnownPoint) -> str:
+    return f"{point.low:g} … {point.high:g} {point.unit.value}".rstrip()
+
+
+def _written(item: Item[RuleEntry], key: str) -> str:
+    return str(item.raw.get(key))

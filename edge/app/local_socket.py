@@ -1,0 +1,131 @@
+"""The local socket between the alarm process, the link process and the commands: length-prefixed
+CBOR.
+
+A frame is a 4-byte big-endian length and that many bytes of CBOR, a map with text keys. The socket
+file is readable by its owner alone; nothing listens on a network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+
+from edge.core.errors import AgentError
+from protocols.envelope import Malformed, decode_body, encode_body
+
+_MOST_BYTES = 1 << 20
+_LENGTH_BYTES = 4
+SOCKET_NAME = "agent.sock"
+
+Request = dict[str, object]
+Answers = Callable[[Request, "Peer"], Awaitable[None]]
+
+
+class Peer:
+    """One connection, from either side."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def send(self, message: Mapping[str, object]) -> None:
+        """Send one frame. Raises ConnectionError if the other side is gone."""
+        self.post(message)
+        await self._writer.drain()
+
+    def post(self, message: Mapping[str, object]) -> bool:
+        """Send one frame without waiting.
+
+        False, and nothing sent, if the other side does not keep up.
+        """
+        if self._writer.transport.get_write_buffer_size() > _MOST_BYTES:
+            return False
+        body = encode_body(message)
+        self._writer.write(len(body).to_bytes(_LENGTH_BYTES, "big") + body)
+        return True
+
+    async def receive(self) -> Request | None:
+        """The next frame; None at the end. Raises AgentError for what is no frame."""
+        try:
+            length = int.from_bytes(await self._reader.readexactly(_LENGTH_BYTES), "big")
+            if length > _MOST_BYTES:
+                raise AgentError(f"frame of {length} bytes; at most {_MOST_BYTES} are allowed")
+            return decode_body(await self._reader.readexactly(length))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+        except Malformed as error:
+            raise AgentError(f"frame is not valid: {error}") from error
+
+    async def close(self) -> None:
+        """Close; a peer that is already gone is no error."""
+        self._writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+
+async def serve(state: Path, answer: Answers) -> asyncio.Server:
+    """Listen in the state directory. A socket file left by a crash is replaced."""
+    path = state / SOCKET_NAME
+    if len(os.fsencode(path)) > 100:
+        raise AgentError(
+            f"{path}: too long for a socket (100 bytes)", hint="choose a shorter state directory"
+        )
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = Peer(reader, writer)
+        try:
+            while (request := await peer.receive()) is not None:
+                await answer(request, peer)
+        except (AgentError, ConnectionError) as error:
+            with contextlib.suppress(ConnectionError):
+                await peer.send({"error": str(error)})
+        finally:
+            await peer.close()
+
+    server = await asyncio.start_unix_server(connected, path=str(path))
+    path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    return server
+
+
+@contextlib.asynccontextmanager
+async def connect(state: Path) -> AsyncIterator[Peer]:
+    """Reach the agent of this state directory. Raises AgentError if none runs."""
+    path = state / SOCKET_NAME
+    try:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+    except PermissionError as error:
+        raise AgentError(
+            f"{path}: not allowed", hint="use the account that runs the agent"
+        ) from error
+    except OSError as error:
+        raise AgentError(
+            f"no agent answers at {path}", hint="start it with: tongluo run SITE --state DIR"
+        ) from error
+    peer = Peer(reader, writer)
+    try:
+        yield peer
+    finally:
+        await peer.close()
+
+
+async def ask(state: Path, request: Mapping[str, object], timeout_s: float = 5.0) -> Request:
+    """One question, one answer. Raises AgentError, also with what the agent objects to."""
+    try:
+        async with asyncio.timeout(timeout_s), connect(state) as peer:
+            await peer.send(request)
+            reply = await peer.receive()
+    except TimeoutError as error:
+        raise AgentError(f"the agent did not answer within {timeout_s:g} s") from error
+    except ConnectionError as error:
+        raise AgentError("the agent closed the connection") from error
+    if reply is None:
+        raise AgentError("the agent closed the connection")
+    if "error" in reply:
+        raise AgentError(str(reply["error"]), hint=str(reply.get("hint", "")))
+    return reply

@@ -1,0 +1,227 @@
+"""What the alarm process answers on its local socket."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+
+from edge.app.compose import Agent
+from edge.app.config.model import DeviceConfig
+from edge.app.local_socket import Peer, Request
+from edge.app.supervisor import Supervisor
+from edge.core.errors import AgentError
+from edge.core.instant import after, seconds_between
+from edge.core.model import DeviceId, Phase, Quality, RuleId, Sample
+from edge.core.ports import Class, Sensor
+from edge.engine.bodies import alarm_body, sample_body
+from edge.engine.journal import JournalWriter
+
+_READ_S = 3.0
+_BUSY_S = 0.02
+
+
+class Services:
+    """Requests by name. Each answers one frame, but ``watch`` and ``follow``, which go on."""
+
+    def __init__(
+        self, agent: Agent, journal: JournalWriter, supervisor: Supervisor | None, run: str
+    ) -> None:
+        self._agent = agent
+        self._journal = journal
+        self._supervisor = supervisor
+        self._run = run
+        self._began = agent.clock.now()
+        self._followers: set[Peer] = set()
+        self._link: dict[str, object] = {}
+
+    async def answer(self, request: Request, peer: Peer) -> None:
+        """Answer one request; what cannot be answered is said to the peer, never raised."""
+        name = request.get("op")
+        try:
+            match name:
+                case "status":
+                    await peer.send(self.status())
+                case "alarms":
+                    await peer.send({"alarms": self.alarms()})
+                case "ack":
+                    await peer.send(self.acknowledge(request))
+                case "read":
+                    await peer.send(await self.read(str(request.get("device"))))
+                case "watch":
+                    await self._watch(peer)
+                case "follow":
+                    await self._follow(peer)
+                case "link":
+                    self._link = {k: v for k, v in request.items() if k != "op"}
+                case _:
+                    raise AgentError(f"unknown request {name!r}")
+        except AgentError as error:
+            await peer.send({"error": str(error), "hint": error.hint})
+
+    def committed(self, seq: int, urgent: bool) -> None:
+        """The journal grew: tell the link, which must not wait for its next look."""
+        for peer in list(self._followers):
+            peer.post({"committed": seq, "urgent": urgent})
+
+    def status(self) -> dict[str, object]:
+        """Everything a technician wants to know at once."""
+        agent = self._agent
+        now = agent.clock.now()
+        utc = agent.clock.utc()
+        return {
+            "site": agent.site.site.id,
+            "name": agent.site.site.name,
+            "run": self._run,
+            "up_s": round(seconds_between(self._began, now), 1),
+            "utc_ms": utc.ms,
+            "clock": utc.quality.value,
+            "config": agent.site.digest[:12],
+            "alarms": self.alarms(active_only=True),
+            "sounding": sorted(agent.dispatcher.wanted),
+            "buses": [self._bus(name) for name in agent.lines],
+            "sensors": [
+                {"id": trigger.id, "up": trigger.up, "discarded_lines": trigger.discarded_lines}
+                for trigger in agent.triggers.values()
+            ],
+            "devices": [self._device(config) for config in agent.site.devices],
+            "journal": {
+                **asdict(self._journal.status),
+                "epoch": self._journal.epoch,
+                "set_aside": self._journal.set_aside,
+            },
+            "health": agent.health.body(),
+            "link": {
+                **self._link,
+                "process": asdict(self._supervisor.state) if self._supervisor else None,
+            },
+        }
+
+    def alarms(self, *, active_only: bool = False) -> list[dict[str, object]]:
+        """All alarms, the highest level first."""
+        alarms = sorted(self._agent.pipeline.alarms.values(), key=lambda a: (-a.level, a.rule))
+        return [
+            alarm_body(alarm)
+            for alarm in alarms
+            if not active_only or alarm.phase is not Phase.NORMAL
+        ]
+
+    def acknowledge(self, request: Request) -> dict[str, object]:
+        """Answer for one rule, one alarm id, or all.
+
+        Raises AgentError if there is no such alarm.
+        """
+        wanted = str(request.get("alarm", ""))
+        by = str(request.get("by", "")).strip()
+        if not by:
+            raise AgentError("who acknowledges must be said", hint="use --by NAME")
+        known = self._agent.pipeline.alarms
+        if wanted == "all":
+            rules = list(known)
+        else:
+            rules = [name for name, alarm in known.items() if wanted in (name, alarm.id) and wanted]
+        if not rules:
+            raise AgentError(
+                f"there is no alarm {wanted!r}", hint="the rules are: " + ", ".join(sorted(known))
+            )
+        changed = self._agent.pipeline.acknowledge([RuleId(rule) for rule in rules], by)
+        return {"acknowledged": [alarm_body(alarm) for alarm in changed]}
+
+    async def read(self, name: str) -> dict[str, object]:
+        """Ask one device now, between the polls of its line."""
+        agent = self._agent
+        device = agent.devices.get(DeviceId(name))
+        if device is None:
+            trigger = agent.triggers.get(DeviceId(name))
+            if trigger is None:
+                raise AgentError(
+                    f"there is no device {name!r}",
+                    hint="the devices are: "
+                    + ", ".join(sorted(each.id for each in agent.site.devices)),
+                )
+            last = [s for p in trigger.points if (s := agent.pipeline.values.get(p.id))]
+            return {"device": name, "samples": [sample_body(s) for s in last]}
+        if not device.points:
+            return {"device": name, "samples": []}
+        samples = await self._ask(device)
+        return {"device": name, "samples": [sample_body(sample) for sample in samples]}
+
+    async def _ask(self, sensor: Sensor) -> list[Sample]:
+        """One poll of our own; while the regular one is under way, wait for it to end."""
+        clock = self._agent.clock
+        deadline = after(clock.now(), seconds=_READ_S)
+        samples: list[Sample] = []
+        complete = asyncio.Event()
+
+        def done(part: tuple[Sample, ...]) -> None:
+            samples.extend(part)
+            if len(samples) == len(sensor.points):
+                complete.set()
+
+        while not sensor.poll(deadline, done, Class.LOG):
+            if clock.now() > deadline:
+                raise AgentError(f"the device was busy for {_READ_S:g} s")
+            await asyncio.sleep(_BUSY_S)
+        await complete.wait()
+        return samples
+
+    async def _watch(self, peer: Peer) -> None:
+        """Send all values, then every new one, until the peer goes.
+
+        One that is too slow misses some.
+        """
+        pipeline = self._agent.pipeline
+        await peer.send(
+            {
+                "samples": [sample_body(s) for s in pipeline.values.values()],
+                "alarms": self.alarms(active_only=True),
+            }
+        )
+
+        def show(samples: tuple[Sample, ...]) -> None:
+            bodies = [sample_body(sample) for sample in samples]
+            peer.post({"samples": bodies, "alarms": self.alarms(active_only=True)})
+
+        end = pipeline.listen(show)
+        try:
+            await peer.receive()
+        finally:
+            end()
+
+    async def _follow(self, peer: Peer) -> None:
+        """Tell the link of every commit, and take its status, until it goes."""
+        self._followers.add(peer)
+        try:
+            await peer.send({"committed": self._journal.status.last_seq, "urgent": True})
+            while (message := await peer.receive()) is not None:
+                self._link = message
+        finally:
+            self._followers.discard(peer)
+
+    def _bus(self, name: str) -> dict[str, object]:
+        line = self._agent.lines[name]
+        return {
+            "id": name,
+            "up": line.up,
+            "reason": line.reason,
+            "losses": line.losses,
+            "waiting": line.waiting,
+            "stray_bytes": line.stray_bytes,
+            "units": {str(unit): asdict(count) for unit, count in sorted(line.units.items())},
+        }
+
+    def _device(self, config: DeviceConfig) -> dict[str, object]:
+        agent = self._agent
+        ids = [point.id for point in agent.site.points_of(config)]
+        values = [s for point in ids if (s := agent.pipeline.values.get(point))]
+        poller = next((p for p in agent.pollers if p.sensor.id == config.id), None)
+        return {
+            "id": config.id,
+            "name": agent.site.names.get(config.id, ""),
+            "bus": config.bus,
+            "address": config.address,
+            "profile": config.profile,
+            "good": sum(s.quality is Quality.GOOD for s in values),
+            "bad": sum(s.quality is not Quality.GOOD for s in values),
+            "polls": poller.polls if poller else None,
+            "skipped": poller.skipped if poller else None,
+        }

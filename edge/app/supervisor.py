@@ -1,0 +1,71 @@
+"""Starts the link process, restarts it when it ends, and stops it first when the agent stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_log = logging.getLogger("tongluo.supervisor")
+
+_FIRST_S = 0.5
+_MOST_S = 30.0
+# A link that ran this long had a good start: the next fault begins with a short wait again.
+_GOOD_RUN_S = 60.0
+_STOP_S = 3.0
+
+
+@dataclass(slots=True)
+class ChildState:
+    """The supervised process for status: its pid, how often it was restarted, how it last ended."""
+
+    pid: int | None = None
+    restarts: int = 0
+    last_exit: int | None = None
+
+
+class Supervisor:
+    """Owns one child process."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self.state = ChildState()
+        self._command = [sys.executable, "-P", "-m", "edge.cli.main", *arguments]
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def run(self) -> None:
+        """Keep the child running until cancelled; after cancellation it has been stopped."""
+        delay_s = _FIRST_S
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                began = loop.time()
+                self._process = await asyncio.create_subprocess_exec(
+                    *self._command, stdin=asyncio.subprocess.PIPE
+                )
+                self.state.pid = self._process.pid
+                code = await self._process.wait()
+                self.state.pid = None
+                self.state.last_exit = code
+                self.state.restarts += 1
+                if loop.time() - began > _GOOD_RUN_S:
+                    delay_s = _FIRST_S
+                _log.error("event=link_ended code=%d again_in_s=%.1f", code, delay_s)
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, _MOST_S)
+        finally:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), _STOP_S)
+            except TimeoutError:
+                process.kill()
+                await process.wait()

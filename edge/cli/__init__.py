@@ -1,0 +1,1 @@
+"""Technicians' commands, one file each."""

@@ -1,0 +1,1 @@
+"""From the journal to the district: reader, links, receiver."""
