@@ -1,0 +1,159 @@
+"""``python -m tools.demo``: tells the story once; exits 0 only if all of it really happened.
+
+With STAY=1 in the environment the village keeps running afterwards, for exploring.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from tools.demo import broker as brokers
+from tools.demo.district import District
+from tools.demo.stage import (
+    Stage,
+    StageError,
+    Village,
+    ask,
+    free_port,
+    open_stage,
+    tongluo,
+    wait_for,
+)
+from tools.demo.story import Story, Told
+
+_HERE = Path(__file__).parent
+
+
+def main() -> int:
+    """Set the stage, tell the story, print what was measured."""
+    folder = (
+        Path(os.environ.get("TONGLUO_DEMO", tempfile.gettempdir())) / f"tongluo-demo-{os.getuid()}"
+    )
+    print(f"双河村  the village of Shuanghe   (logs: {folder})", flush=True)
+    with open_stage(folder) as stage:
+        try:
+            return _play(stage, folder)
+        except (StageError, OSError) as error:
+            print(f"\nFAILED: {error}", file=sys.stderr)
+            for name in ("twins", "broker", "agent", "district"):
+                print(f"--- {name}\n{stage.log_tail(name)}", file=sys.stderr)
+            return 1
+
+
+def _play(stage: Stage, folder: Path) -> int:
+    lines = _start_twins(stage, folder)
+    broker = brokers.choose(folder, free_port())
+    broker.start(stage)
+    site = _write_site(folder, lines, broker)
+    state = folder / "state"
+    receiver = stage.start("district", tongluo(
+        "receive", "--host", "127.0.0.1", "--port", str(broker.port), "--protocol",
+        broker.protocol, "--state", str(folder / "district"), "--report", "2",
+    ))  # fmt: skip
+    district = District(receiver)
+    stage.start("agent", tongluo("run", str(site), "--state", str(state)))
+    wait_for("the agent to answer", (state / "agent.sock").exists, 20)
+    print(f"broker: {broker.name}, MQTT {broker.protocol}\n", flush=True)
+    story = Story(stage, Village(folder / "twins.sock"), broker, district, state)
+    told = story.tell()
+    status = ask("status", "--state", str(state))
+    if os.environ.get("STAY") == "1":
+        _stay(site, state)
+    sent = _settle(district, state)
+    stage.stop("agent")
+    stage.stop("district")
+    district.wait_end(10)
+    return _report(told, status, district, sent)
+
+
+def _start_twins(stage: Stage, folder: Path) -> dict[str, Any]:
+    (folder / "village.toml").write_text((_HERE / "village.toml").read_text("utf-8"), "utf-8")
+    twins = stage.start("twins", [
+        sys.executable, "-m", "tools.twins", str(folder / "village.toml"),
+        "--control", str(folder / "twins.sock"), "--die-with-parent",
+    ])  # fmt: skip
+    line = twins.stdout.readline() if twins.stdout else ""
+    if not line:
+        raise StageError("the twins did not start")
+    lines: dict[str, Any] = json.loads(line)["lines"]
+    return lines
+
+
+def _write_site(folder: Path, lines: dict[str, Any], broker: brokers.Broker) -> Path:
+    """The site file with the real paths and ports of this run."""
+    text = (_HERE / "site.toml").read_text("utf-8")
+    for name in ("field", "horns", "rain-text"):
+        text = text.replace(f"@{name}@", str(lines[name]["path"]))
+    text = text.replace("tcp_port = 15020", f"tcp_port = {lines['power']['port']}")
+    text = text.replace("port = 18830", f"port = {broker.port}")
+    text = text.replace('protocol = "5"', f'protocol = "{broker.protocol}"')
+    path = folder / "site.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def _settle(district: District, state: Path) -> int:
+    """Wait until the district is complete up to the newest record of now; returns its number."""
+    sent = _last_seq(state)
+    try:
+        wait_for("completeness", lambda: district.completeness.get("complete_to", 0) >= sent, 20)
+    except StageError as error:
+        print(f"note: {error}", file=sys.stderr)
+    return sent
+
+
+def _last_seq(state: Path) -> int:
+    return int(ask("journal", "--state", str(state), "--last", "1")["seq"])
+
+
+def _stay(site: Path, state: Path) -> None:
+    done = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: done.set())
+    signal.signal(signal.SIGTERM, lambda *_: done.set())
+    lines = (
+        "",
+        "The village keeps running; end it with Ctrl-C. In another terminal, in this folder:",
+        f"  export TONGLUO_STATE={state}",
+        "  .venv/bin/tongluo status        (also: watch, alarms, read river, journal --last 20)",
+        f"  .venv/bin/tongluo check {site}",
+        '  .venv/bin/python -m tools.demo \'{"set": {"river.level": 3.5}}\'    the river rises',
+        '  .venv/bin/python -m tools.demo \'{"unplug": "field"}\'             a cable is pulled',
+    )
+    print("\n".join(lines), flush=True)
+    done.wait()
+
+
+def _report(told: Told, status: dict[str, Any], district: District, sent: int) -> int:
+    missing = sum(b - a + 1 for a, b in district.completeness.get("missing", []))
+    received = int(district.completeness.get("complete_to", 0))
+    told.check("every record reached the district", received >= sent and not missing)
+    print("\n  siren (change at the sensor -> contact closes)      link   ms")
+    for sounding in told.soundings:
+        print(f"  {sounding.what:<50}  {sounding.link:<5}  {sounding.edge_ms:.1f}")
+    health = status["health"]
+    print("\n  inside the agent, from its own stamps               count  p50 ms  most ms")
+    for name, text in (
+        ("decision", "last byte of reading -> first byte of command"),
+        ("action", "last byte of reading -> confirmed"),
+    ):
+        part = health[name]
+        print(f"  {text:<50}  {part['count']:<5}  {part['p50_ms']:.3f}   {part['most_ms']:.3f}")
+    duplicates = district.completeness.get("duplicates", 0)
+    print(
+        f"\n  records: sent {sent}, complete at the district up to {received}, missing {missing},"
+        f" duplicates dropped {duplicates}, readings {district.counts['reading']}\n"
+    )
+    for what, holds in told.checks:
+        print(f"  {'ok  ' if holds else 'FAIL'}  {what}")
+    return 0 if all(holds for _, holds in told.checks) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
