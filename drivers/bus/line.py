@@ -150,7 +150,8 @@ class Line:
                 pick = entry
             else:
                 held.append(entry)
-                earliest = until if earliest is None else Instant(min(earliest, until))
+                look_again = min(until, Instant(transaction.deadline + 1))
+                earliest = look_again if earliest is None else min(earliest, look_again)
         for entry in held:
             heapq.heappush(self._queue, entry)
         if pick is None and earliest is not None:
