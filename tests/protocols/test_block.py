@@ -25,6 +25,7 @@ from protocols.block import (
     decode_block,
     encode_birth,
     encode_block,
+    profile_of,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -177,6 +178,12 @@ def test_an_unseen_profile_is_named_not_guessed() -> None:
         decode_block(data, BY_ID)
     assert caught.value.profile_id == TWO.id
     assert isinstance(caught.value, Malformed)
+
+
+def test_the_profile_that_a_block_needs_can_be_asked_for() -> None:
+    assert profile_of(encode_block(TWO, [Reading(0, 0, 2.87)])) == TWO.id
+    with pytest.raises(Malformed):
+        profile_of(encode_birth(TWO))
 
 
 def test_any_change_of_a_profile_changes_its_id() -> None:

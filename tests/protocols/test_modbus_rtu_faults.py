@@ -229,10 +229,20 @@ def test_values_that_look_like_frames_do_not_break_their_answer() -> None:
         assert _feed(RtuReader(READ_TEN), chunks) == Answer(1, 3, b"\x14" + words)
 
 
-def test_answer_within_another_units_finished_frame_is_not_looked_at() -> None:
+@pytest.mark.parametrize("answer", [TRUE_ONE, _frame("01 83 02")], ids=["answer", "exception"])
+def test_answer_within_another_units_finished_frame_is_none(answer: bytes) -> None:
     """A value of unit 2 that happens to be our answer's bytes is not our answer."""
-    stream = _frame("02 03 08" + TRUE_ONE.hex() + "00")
+    stream = _frame("02 03 08" + answer.ljust(8, b"\x00").hex())
     assert RtuReader(READ_ONE).feed(stream) is None
+
+
+@pytest.mark.parametrize("answer", [TRUE_ONE, _frame("01 83 02")], ids=["answer", "exception"])
+def test_answer_whose_first_byte_completes_a_cut_off_frame_is_found(answer: bytes) -> None:
+    """Another unit's frame lost its last byte, and ours begins with just that one."""
+    frames = (_frame(f"{unit:02X} 83 {code:02X}") for unit in range(2, 248) for code in range(12))
+    cut_off = next(frame[:-1] for frame in frames if frame[-1] == answer[0])
+    for chunks in ([cut_off + answer], _bytewise(cut_off + answer), [cut_off, answer]):
+        assert _feed(RtuReader(READ_ONE), chunks) is not None
 
 
 @pytest.mark.parametrize("glitch", [b"\x00", b"\xff"])
@@ -290,6 +300,16 @@ def test_babble_is_bounded_and_does_not_hide_the_answer() -> None:
             assert len(reader._buffer) <= 520
         assert reader.seen is Seen.NOISE
         assert reader.feed(TRUE_ONE) == Answer(1, 3, bytes.fromhex("02 002A"))
+
+
+def test_cap_forgets_where_a_frame_must_begin() -> None:
+    """Echo, babble, and a damaged answer that comes to lie where the echo ended."""
+    request = modbus.read_registers(1, 4, 0, 125)
+    damaged = _frame("01 04 FA" + "A55A" * 125)[:-1] + b"\x00"
+    reader = RtuReader(request)
+    assert _feed(reader, _bytewise(rtu_frame(request) + bytes(260) + damaged)) is None
+    assert reader.seen is Seen.BAD_CRC
+    assert not reader.consumed_answer
 
 
 def test_longest_answer_survives_the_cap_at_every_offset() -> None:
