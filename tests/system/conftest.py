@@ -6,10 +6,8 @@ Twins on paced terminals, a real broker, agent, link and district.
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,7 @@ import pytest
 from protocols.block import decode_birth, decode_block
 from tools.demo import broker as brokers
 from tools.demo.stage import Stage, Village, ask, free_port, tongluo, wait_for
-
-ROOT = Path(__file__).resolve().parents[2]
+from tools.demo.village import start_twins, write_site
 
 
 class Rig:
@@ -31,8 +28,10 @@ class Rig:
         self.stage = Stage(folder)
         self.village = Village(folder / "twins.sock")
         self.broker = brokers.choose(folder, free_port())
-        self.lines = self._start_twins()
-        self.site = self._write_site()
+        self.lines = start_twins(self.stage)
+        self.site = write_site(
+            folder, self.lines, broker_port=self.broker.port, protocol=self.broker.protocol
+        )
 
     def start_agent(self, *options: str) -> None:
         self.stage.start(
@@ -101,27 +100,6 @@ class Rig:
             check=True, capture_output=True, text=True, timeout=seconds, cwd=self.folder,
         )  # fmt: skip
         return [json.loads(line) for line in done.stdout.splitlines()]
-
-    def _start_twins(self) -> dict[str, Any]:
-        shutil.copy(ROOT / "tools/demo/village.toml", self.folder / "village.toml")
-        twins = self.stage.start("twins", [
-            sys.executable, "-m", "tools.twins", str(self.folder / "village.toml"),
-            "--control", str(self.folder / "twins.sock"), "--die-with-parent",
-        ])  # fmt: skip
-        assert twins.stdout is not None
-        lines: dict[str, Any] = json.loads(twins.stdout.readline())["lines"]
-        return lines
-
-    def _write_site(self) -> Path:
-        text = (ROOT / "tools/demo/site.toml").read_text("utf-8")
-        for name in ("field", "horns", "rain-text"):
-            text = text.replace(f"@{name}@", str(self.lines[name]["path"]))
-        text = text.replace("tcp_port = 15020", f"tcp_port = {self.lines['power']['port']}")
-        text = text.replace("port = 18830", f"port = {self.broker.port}")
-        text = text.replace('protocol = "5"', f'protocol = "{self.broker.protocol}"')
-        path = self.folder / "site.toml"
-        path.write_text(text, "utf-8")
-        return path
 
 
 @pytest.fixture

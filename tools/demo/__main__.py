@@ -5,7 +5,6 @@ With STAY=1 in the environment the village keeps running afterwards, for explori
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -27,8 +26,7 @@ from tools.demo.stage import (
     wait_for,
 )
 from tools.demo.story import Story, Told
-
-_HERE = Path(__file__).parent
+from tools.demo.village import start_twins, write_site
 
 
 def main() -> int:
@@ -48,10 +46,10 @@ def main() -> int:
 
 
 def _play(stage: Stage, folder: Path) -> int:
-    lines = _start_twins(stage, folder)
+    lines = start_twins(stage)
     broker = brokers.choose(folder, free_port())
     broker.start(stage)
-    site = _write_site(folder, lines, broker)
+    site = write_site(folder, lines, broker_port=broker.port, protocol=broker.protocol)
     state = folder / "state"
     receiver = stage.start("district", tongluo(
         "receive", "--host", "127.0.0.1", "--port", str(broker.port), "--protocol",
@@ -71,32 +69,6 @@ def _play(stage: Stage, folder: Path) -> int:
     stage.stop("district")
     district.wait_end(10)
     return _report(told, status, district, sent)
-
-
-def _start_twins(stage: Stage, folder: Path) -> dict[str, Any]:
-    (folder / "village.toml").write_text((_HERE / "village.toml").read_text("utf-8"), "utf-8")
-    twins = stage.start("twins", [
-        sys.executable, "-m", "tools.twins", str(folder / "village.toml"),
-        "--control", str(folder / "twins.sock"), "--die-with-parent",
-    ])  # fmt: skip
-    line = twins.stdout.readline() if twins.stdout else ""
-    if not line:
-        raise StageError("the twins did not start")
-    lines: dict[str, Any] = json.loads(line)["lines"]
-    return lines
-
-
-def _write_site(folder: Path, lines: dict[str, Any], broker: brokers.Broker) -> Path:
-    """The site file with the real paths and ports of this run."""
-    text = (_HERE / "site.toml").read_text("utf-8")
-    for name in ("field", "horns", "rain-text"):
-        text = text.replace(f"@{name}@", str(lines[name]["path"]))
-    text = text.replace("tcp_port = 15020", f"tcp_port = {lines['power']['port']}")
-    text = text.replace("port = 18830", f"port = {broker.port}")
-    text = text.replace('protocol = "5"', f'protocol = "{broker.protocol}"')
-    path = folder / "site.toml"
-    path.write_text(text, "utf-8")
-    return path
 
 
 def _settle(district: District, state: Path) -> int:
