@@ -90,7 +90,7 @@ class ModbusDevice:
         priority: Class,
     ) -> bool:
         """Ask for every point once; neighbours share a question. See Sensor.poll."""
-        if self._open_reads:
+        if self._open_reads or self._line.owes(self._unit):
             return False
         self._open_reads = len(self._reads)
         for read in self._reads:

@@ -102,6 +102,11 @@ class Line:
         self._connection.stop()
         self._fail_all("the line was closed")
 
+    def owes(self, unit: int) -> bool:
+        """Whether this device must not be read now, because an older answer may still come."""
+        owed = self._owed.get(unit)
+        return owed is not None and owed.until > self._clock.now()
+
     def submit(self, transaction: Transaction) -> None:
         """Take a question. Its ``done`` is called exactly once, possibly before this returns."""
         heapq.heappush(
@@ -142,7 +147,8 @@ class Line:
             entry = heapq.heappop(self._queue)
             transaction = entry[3]
             if transaction.deadline < now:
-                late = NoAnswer(f"{self._place(transaction)}: the line was busy until the deadline")
+                why = "owed an older answer" if self.owes(transaction.request.unit) else "busy"
+                late = NoAnswer(f"{self._place(transaction)}: {why} until the deadline")
                 self._end(transaction, late, now)
                 continue
             until = self._held_until(transaction, now)

@@ -50,7 +50,8 @@ class Sensor(Protocol):
 
         It is called once per answer, as the answers come, in the very call that saw the last byte:
         what it does is on the alarm path.
-        Returns False, and asks nothing, while the previous poll is under way. Never retries.
+        Returns False, and asks nothing, while the previous poll is under way or an answer to it may
+        still come. Never retries.
         """
         ...
 

@@ -4,6 +4,7 @@ import pytest
 
 from edge.core.instant import Instant, ms_between
 from edge.core.model import Level, Phase, PointId, Quality, RecordKind
+from tools.twins.faults import Faults
 from tools.virtual_village import VirtualVillage
 
 
@@ -205,3 +206,28 @@ def test_an_hour_keeps_every_phase_and_piles_nothing_up(tmp_path):
         assert poller.skipped == 0
         assert poller.polls == pytest.approx(expected, abs=1.5)
     assert all(line.waiting <= 6 for line in village.agent.lines.values())
+
+
+def test_one_lost_answer_is_no_lost_sensor(village):
+    village.slaves["field"].faults.silent, village.slaves["field"].faults.next_n = True, 1
+    village.run(5.0)
+    assert village.agent.pipeline.values[PointId("gas.gas")].quality is Quality.GOOD
+    assert village.journal.bodies(RecordKind.ALARM) == []
+    bad = [s for s in village.journal.samples if s.quality is not Quality.GOOD]
+    assert 0 < len({(s.at, s.point) for s in bad}) <= 16
+
+
+def test_a_lost_answer_costs_less_than_the_budget(village):
+    for offset in range(8):
+        village.run(0.031 * offset)
+        village.slaves["field"].unit_faults.setdefault(5, Faults())
+        village.slaves["field"].unit_faults[5].silent = True
+        village.slaves["field"].unit_faults[5].next_n = 1
+        began = village.clock.now()
+        village.world.set("river.level", 3.3)
+        village.run(2.0)
+        edge = next(at for at in changes(village.relay, "coil.0", 1) if at > began)
+        assert ms_between(began, Instant(edge)) < 1400
+        village.agent.pipeline.acknowledge(list(village.agent.pipeline.alarms), "test")
+        village.world.set("river.level", 0.8)
+        village.run(5.0)
