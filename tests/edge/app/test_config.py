@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -260,6 +261,38 @@ def test_oddities_that_may_be_meant_are_warnings(inspect: Inspect, tmp_path: Pat
         ("idle-plan", "plan[1].id"),
     ]
     assert all(warning.line > 1 and warning.message for warning in warnings)
+
+
+def test_the_examples_of_the_manual_are_right(tmp_path: Path) -> None:
+    """docs/site.md: the pieces of the site file together, and the pieces of the profiles."""
+    manual = (Path(__file__).parents[3] / "docs" / "site.md").read_text(encoding="utf-8")
+    site_part, _, profile_part = manual.partition("## Device profiles")
+    site_text = "".join(re.findall(r"```toml\n(.*?)```", site_part, re.DOTALL))
+    sensor, actions, framing = re.findall(r"```toml\n(.*?)```", profile_part, re.DOTALL)
+    device = sensor[: sensor.index("[line]")].replace('"modbus"', '"line"')
+    (tmp_path / "sensor.toml").write_text(sensor + actions, encoding="utf-8")
+    (tmp_path / "text.toml").write_text(device + framing, encoding="utf-8")
+    (tmp_path / "certs").mkdir()
+    for name in ("ca.pem", "client.pem", "client.key"):
+        (tmp_path / "certs" / name).write_text("pem", encoding="ascii")
+        (tmp_path / "certs" / name).chmod(0o600)
+    for address, (name, profile) in enumerate(
+        [
+            ("horn", "amplifier-generic"), ("siren", "relay-8ch"), ("panel", "wp8026adam"),
+            ("mine", "sensor.toml"),
+        ],
+        start=10,
+    ):  # fmt: skip
+        site_text += f'[[device]]\nid = "{name}"\nbus = "pump-house"\nprofile = "{profile}"\n'
+        site_text += f"address = {address}\nperiod_ms = 1000\n"
+    site_text += '[[bus]]\nid = "text"\nkind = "ascii"\nport = "/dev/ttyS9"\nbaud = 9600\n'
+    site_text += 'data_bits = 8\nparity = "none"\nstop_bits = 1\n'
+    site_text += '[[device]]\nid = "gauge"\nbus = "text"\nprofile = "text.toml"\n'
+    (tmp_path / "site.toml").write_text(site_text, encoding="utf-8")
+    site, problems = inspect_site(tmp_path / "site.toml")
+    assert problems == ()
+    assert site is not None
+    assert (len(site.rules), len(site.plans), len(site.links)) == (1, 1, 1)
 
 
 # -- all mistakes at once ---------------------------------------------------------------------

@@ -10,11 +10,14 @@ from typing import cast
 
 import pytest
 
+from drivers.bus.dialect import Rtu
 from drivers.bus.line import Line
+from drivers.bus.port import Opener
 from drivers.bus.transaction import Transaction
 from drivers.modbus_device import ModbusDevice
 from edge.app.config import (
     Action,
+    Limits,
     LineProfile,
     ModbusPoint,
     ModbusProfile,
@@ -266,10 +269,34 @@ def test_rain_lines_of_the_rg15(line: str, total: str | None) -> None:
     assert (match["total"] if match else None) == total
 
 
-class Recorder:
-    """A line that keeps what it is asked."""
+@pytest.mark.parametrize(
+    ("max_gap", "max_registers", "expected"),
+    [
+        (0, 125, [(0, 1), (2, 2), (5, 1)]),
+        (1, 125, [(0, 6)]),
+        (1, 5, [(0, 4), (5, 1)]),
+        (1, 4, [(0, 4), (5, 1)]),
+        (1, 3, [(0, 1), (2, 2), (5, 1)]),
+    ],
+)
+def test_neighbours_share_a_question_within_the_limits(
+    max_gap: int, max_registers: int, expected: list[tuple[int, int]]
+) -> None:
+    """A u16 at 0, a u32 at 2, a u16 at 5: gaps of one register are bridged only if allowed."""
+    points = [
+        ModbusPoint(table="holding", address=0, type="u16", unit=Unit.NONE),
+        ModbusPoint(table="holding", address=2, type="u32", unit=Unit.NONE),
+        ModbusPoint(table="holding", address=5, type="u16", unit=Unit.NONE),
+    ]
+    reads = plan_reads(points, Limits(max_registers=max_registers, max_gap=max_gap))
+    assert [(read.address, read.count) for read in reads] == expected
+
+
+class Recorder(Line):
+    """A line that keeps what it is asked and asks nobody."""
 
     def __init__(self) -> None:
+        super().__init__("x", cast(Opener, None), Rtu(9600, 10), cast(Clock, None))
         self.questions: list[bytes] = []
 
     def submit(self, transaction: Transaction) -> None:
@@ -285,7 +312,7 @@ def test_the_line_is_reckoned_with_the_questions_the_driver_asks(name: str) -> N
         Point(PointId(f"d.{key}"), DeviceId("d"), spot.unit, spot.decimals)
         for key, spot in profile.points.items()
     )
-    device = ModbusDevice("d", 1, profile, points, cast(Line, line), clock)
+    device = ModbusDevice("d", 1, profile, points, line, clock)
     device.poll(Instant(0), lambda samples: None, Class.LOG)
     functions = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
     reckoned = {
