@@ -63,14 +63,16 @@ class Draft:
     links: list[Item[LinkConfig]] = field(default_factory=list)
     sheets: dict[str, Sheet] = field(default_factory=dict)
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    bus_ids: dict[str, Item[BusConfig]] = field(default_factory=dict)
+    device_ids: dict[str, Item[DeviceConfig]] = field(default_factory=dict)
 
     def bus(self, name: str) -> Item[BusConfig] | None:
         """The bus with this id, right or wrong."""
-        return _with_id(self.buses, name)
+        return self.bus_ids.get(name)
 
     def device(self, name: str) -> Item[DeviceConfig] | None:
         """The device with this id, right or wrong."""
-        return _with_id(self.devices, name)
+        return self.device_ids.get(name)
 
     def sheet(self, device: Item[DeviceConfig]) -> Sheet | None:
         """The profile of a device, as far as it could be read; None if it could not be found."""
@@ -89,8 +91,14 @@ def written_ids(items: Iterable[Item[M]]) -> list[str]:
     return [name for item in items if isinstance(name := item.raw.get("id"), str)]
 
 
-def _with_id(items: list[Item[M]], name: str) -> Item[M] | None:
-    return next((item for item in items if item.raw.get("id") == name), None)
+def _by_id(items: list[Item[M]]) -> dict[str, Item[M]]:
+    """The first item of each id."""
+    found: dict[str, Item[M]] = {}
+    for item in items:
+        name = item.raw.get("id")
+        if isinstance(name, str):
+            found.setdefault(name, item)
+    return found
 
 
 def read_draft(source: Source, directory: Path) -> Draft:
@@ -108,6 +116,7 @@ def read_draft(source: Source, directory: Path) -> Draft:
     draft.journal = _table(document, "journal", JournalConfig, findings)
     draft.buses = _list(document, "bus", BusConfig, findings)
     draft.devices = _list(document, "device", DeviceConfig, findings)
+    draft.bus_ids, draft.device_ids = _by_id(draft.buses), _by_id(draft.devices)
     draft.points = _list(document, "point", PointConfig, findings)
     draft.rules = _list(document, "rule", RuleEntry, findings)
     draft.acknowledges = _list(document, "acknowledge", AcknowledgeConfig, findings)

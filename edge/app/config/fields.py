@@ -190,6 +190,16 @@ def _read_host(value: object) -> str:
     return host
 
 
+def _read_address(value: object) -> str:
+    """An IP address: a name would have to be looked up between a reading and its answer."""
+    address = _text(value)
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        raise refuse("bad-host", value, allowed=text("type.address")) from None
+    return address
+
+
 def _read_zone(value: object) -> str:
     zone = _text(value)
     try:
@@ -249,6 +259,7 @@ WrittenUnit = Annotated[Unit, BeforeValidator(_read_unit)]
 WrittenQuantity = Annotated[Quantity, BeforeValidator(_read_quantity)]
 WrittenLevel = Annotated[Level, BeforeValidator(_read_level)]
 Host = Annotated[str, BeforeValidator(_read_host)]
+IpAddress = Annotated[str, BeforeValidator(_read_address)]
 Zone = Annotated[str, BeforeValidator(_read_zone)]
 SerialPort = Annotated[str, BeforeValidator(_read_port)]
 LocalFile = Annotated[Path, BeforeValidator(_read_file)]

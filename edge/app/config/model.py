@@ -11,6 +11,7 @@ from pydantic import Field
 from edge.app.config.fields import (
     Host,
     Identifier,
+    IpAddress,
     Label,
     LocalFile,
     PointReference,
@@ -69,7 +70,7 @@ class BusConfig(Table):
     data_bits: DataBits | None = None
     parity: Parity | None = None
     stop_bits: StopBits | None = None
-    host: Host | None = None
+    host: IpAddress | None = None
     tcp_port: Annotated[int, whole(1, 65535)] | None = None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 
 from edge.app.config.linemap import KeyPath, LineMap
 from edge.core.errors import ConfigError
@@ -12,6 +13,8 @@ from edge.locale import text
 
 _SHOWN_CHARS = 60
 _LISTED_CHOICES = 12
+# Comparing words is slow; whoever has more names than this gets no hint for the last ones.
+_COMPARED_CHOICES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ def show_path(path: KeyPath) -> str:
 
 def listed(choices: Iterable[object]) -> str:
     """Choices for people, in order; a long list is cut."""
-    shown = [str(choice) for choice in choices]
+    shown = [str(choice) for choice in islice(choices, _LISTED_CHOICES + 1)]
     if len(shown) > _LISTED_CHOICES:
         shown = [*shown[:_LISTED_CHOICES], "…"]
     return ", ".join(shown)
@@ -156,6 +159,6 @@ def listed(choices: Iterable[object]) -> str:
 
 def suggest(found: str, choices: Iterable[str]) -> str:
     """A hint that names the choice somebody most likely meant, or nothing."""
-    by_fold = {choice.casefold(): choice for choice in choices}
+    by_fold = {choice.casefold(): choice for choice in islice(choices, _COMPARED_CHOICES)}
     near = difflib.get_close_matches(found.casefold(), by_fold, n=1, cutoff=0.6)
     return text("hint.did-you-mean", word=by_fold[near[0]]) if near else ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -15,6 +17,10 @@ from edge.app.config.profile import LinePoint, ModbusPoint
 from edge.app.config.sheet import read_sheet, shipped_profiles
 from edge.core.units import Quantity, Unit, UnitMismatch, dimension
 from edge.locale import known, text
+
+# Comparing names is slow; no village has more devices than this.
+_COMPARED_DEVICES = 300
+_LISTED_DEVICES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ def find_point(draft: Draft, item: Item[BaseModel], key: str) -> KnownPoint | No
     device_name, _, name = reference.partition(".")
     device = draft.device(device_name)
     if device is None:
-        report_dangling(item, key, reference, "point", _every_point(draft))
+        report_dangling(item, key, reference, "point", _points_near(draft, reference))
         return None
     sheet = draft.sheet(device)
     if sheet is None or sheet.point_names is None:
@@ -102,12 +108,16 @@ def _known(draft: Draft, reference: str, spot: ModbusPoint | LinePoint) -> Known
     return KnownPoint(reference, spot.unit, low, high)
 
 
-def _every_point(draft: Draft) -> list[str]:
-    return [
-        f"{name}.{point}"
-        for name, _, sheet in draft.sheeted()
-        for point in sorted(sheet.point_names or ())
-    ]
+def _points_near(draft: Draft, reference: str) -> list[str]:
+    """Points that somebody may have meant: of devices with a similar name first."""
+    device, _, name = reference.partition(".")
+    known_devices = islice(draft.sheeted(), _COMPARED_DEVICES)
+    devices = {each: sheet.point_names or frozenset() for each, _, sheet in known_devices}
+    near = difflib.get_close_matches(device, devices, n=5, cutoff=0.5)
+    ordered = list(dict.fromkeys([*near, *devices]))[:_LISTED_DEVICES]
+    points = [(each, point) for each in ordered for point in sorted(devices[each])]
+    points.sort(key=lambda pair: pair[1] != name)
+    return [f"{each}.{point}" for each, point in points]
 
 
 def convert_to(

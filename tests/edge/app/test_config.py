@@ -764,3 +764,16 @@ def test_any_bytes_give_a_site_or_problems(
     file.write_bytes(content[:at] + put + content[at + removed :])
     site, problems = inspect_site(file)
     assert (site is None) == bool(problems)
+
+
+def test_a_name_for_a_field_bus_is_refused_because_nothing_may_wait_for_a_look_up(
+    tmp_path: Path,
+) -> None:
+    site = tmp_path / "site.toml"
+    site.write_text(
+        '[site]\nid = "a"\nname = "a"\ntime_zone = "Asia/Shanghai"\n'
+        '[[bus]]\nid = "plc"\nkind = "tcp"\nhost = "plc.example"\ntcp_port = 502\n',
+        "utf-8",
+    )
+    _, problems = inspect_site(site)
+    assert [(p.line, p.code) for p in problems if p.path == "bus[0].host"] == [(8, "bad-host")]

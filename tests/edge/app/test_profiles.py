@@ -339,7 +339,7 @@ time_zone = "UTC"
 [[bus]]
 id = "b"
 kind = "tcp"
-host = "localhost"
+host = "127.0.0.1"
 tcp_port = 502
 [[device]]
 id = "d"
