@@ -13,7 +13,6 @@ import asyncio
 import logging
 import socket
 import ssl
-import threading
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +37,7 @@ MOST_UNASKED: Final = 10_000
 REFUSED: Final = 0x80
 NO_SUBSCRIBERS: Final = 0x10
 PACKET_TOO_LARGE: Final = 0x95
+_HINT: Final = "look at host and port, the certificates, and whether the broker runs"
 _PACKET_OVERHEAD: Final = 64
 _NO_LIMIT: Final = 1 << 28
 
@@ -175,7 +175,7 @@ class Connection(aiomqtt.Client):
         )
         self._client.manual_ack_set(True)
         self._v5 = v5
-        self._loop_thread = threading.get_ident()
+        self._given_up = False
         self._receipts: dict[int, asyncio.Future[Receipt]] = {}
         self._inbox: deque[Message] = deque()
         self._arrived = asyncio.Event()
@@ -187,18 +187,22 @@ class Connection(aiomqtt.Client):
     async def open(self) -> None:
         """Connect. Raises LinkRefused if the broker declined, LinkDown for all else.
 
-        After an error or a cancellation nothing is left open, except that a thread may still be
-        waiting for TCP or TLS for some seconds.
+        After an error or a cancellation nothing is left open; a thread may still be waiting for
+        TCP or TLS for some seconds, and closes what it gets.
         """
         try:
             await self.__aenter__()
         except aiomqtt.exceptions.MqttConnectError as error:
             self.abort(str(error))
             code = error.rc.value if isinstance(error.rc, ReasonCode) else int(error.rc or 0)
-            raise LinkRefused(f"the broker refused the connection: {error}", code=code) from error
+            raise LinkRefused(
+                f"the broker refused the connection: {error}",
+                code=code,
+                hint="look at its access list, the client certificate and the client id",
+            ) from error
         except (aiomqtt.MqttError, ValueError) as error:
             self.abort(str(error))
-            raise LinkDown(str(error)) from error
+            raise LinkDown(str(error), hint=_HINT) from error
         except asyncio.CancelledError:
             self.abort("cancelled")
             raise
@@ -216,6 +220,7 @@ class Connection(aiomqtt.Client):
 
     def abort(self, reason: str) -> None:
         """Drop the connection without a word, as a cut cable would. Harmless twice."""
+        self._given_up = True
         if not self._disconnected.done():
             self._disconnected.set_exception(aiomqtt.MqttError(reason))
         if not self._disconnected.cancelled():
@@ -290,24 +295,26 @@ class Connection(aiomqtt.Client):
 
     # ---- paho's callbacks
 
+    def _client_connect(self) -> None:
+        super()._client_connect()
+        if self._given_up:  # cancelled while this thread waited
+            self._loop.call_soon_threadsafe(self.abort, "given up")
+
     def _on_socket_register_write(
         self, client: paho.Client, userdata: Any, sock: socket.socket
     ) -> None:
         """Watch this socket, and no other that got its number.
 
-        aiomqtt schedules the watch by number, for later. When a connection breaks with a publish
-        just queued and the next one is opened, that is the next one's socket: the old callback
-        takes the place of its own, CONNECT is never written, and ten seconds pass.
+        aiomqtt schedules the watch by number, for later. If the connection breaks with a publish
+        just queued, the number is nobody's then, or another connection's, which would lose its own
+        watch to the dead one's and never write again.
         """
 
         def watch() -> None:
             if client.socket() is sock and sock.fileno() >= 0:
                 self._loop.add_writer(sock.fileno(), self._write)
 
-        if threading.get_ident() == self._loop_thread:
-            watch()
-        else:  # the thread in which paho connects
-            self._loop.call_soon_threadsafe(watch)
+        self._loop.call_soon_threadsafe(watch)  # paho connects in a thread
 
     def _write(self) -> None:
         try:

@@ -30,7 +30,7 @@ _SCHEMA: Final = f"""
     PRAGMA user_version = {SCHEMA_VERSION};
 """
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("tongluo.link")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Cursor:
                 return self._load()
             except (sqlite3.Error, OSError) as error:
                 self._forget()
-                _log.error("cursor %s is unreadable, all is sent again: %s", self._path, error)
+                _log.error("event=cursor_unreadable file=%s reason=%s", self._path.name, error)
                 damaged = not isinstance(error, sqlite3.OperationalError | OSError)
             if damaged:
                 with contextlib.suppress(OSError):

@@ -21,7 +21,7 @@ STABLE_S: Final = 10.0
 """A connection that lasted this long starts the back-off anew; a shorter one is a failure."""
 HURRY_S: Final = 1.0
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("tongluo.link")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,9 @@ class MqttLink:
                 self._topics.link, state("online"), retain=connection.retain_available
             )
             if not announced.accepted:
-                _log.warning("%s refuses %s: %s", self._broker, self._topics.link, announced.reason)
+                _log.warning(
+                    "event=state_refused topic=%s reason=%s", self._topics.link, announced.reason
+                )
             self._connection = connection
             self._note_up()
             return await connection.ended()
@@ -201,7 +203,7 @@ class MqttLink:
                 deadline_s=CLOSE_TIMEOUT_S,
             )
         except LinkError as error:
-            _log.info("%s: no goodbye: %s", self._broker, error)
+            _log.info("event=no_goodbye broker=%s reason=%s", self._broker, error)
         await connection.close()
 
     async def _pause(self, wait_s: float) -> None:
@@ -223,10 +225,12 @@ class MqttLink:
     def _note_up(self) -> None:
         self._up_since_s = self._now_s()
         if self._down_since_s is None:
-            _log.info("%s is up", self._broker)
+            _log.info("event=link_up broker=%s", self._broker)
         else:
             down_s, failed = self._up_since_s - self._down_since_s, self._status.attempts
-            _log.warning("%s is up again after %.0f s, %d attempts", self._broker, down_s, failed)
+            _log.warning(
+                "event=link_up broker=%s down_s=%.1f attempts=%d", self._broker, down_s, failed
+            )
         self._down_since_s = None
         self._ups += 1
         self._status = LinkStatus(up=True, reconnects=self._ups - 1)
@@ -236,5 +240,5 @@ class MqttLink:
         attempts = self._status.attempts + 1
         if self._down_since_s is None:
             self._down_since_s = self._now_s()
-            _log.warning("%s is down: %s", self._broker, error)
+            _log.warning("event=link_down broker=%s reason=%s", self._broker, error)
         self._status = LinkStatus(False, max(self._ups - 1, 0), attempts, str(error))

@@ -10,6 +10,7 @@ Times are arguments: seconds of one monotonic clock.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -40,6 +41,17 @@ LOSSES_TO_HOLD: Final = 3
 """A record during which the connection broke three times may be what breaks it."""
 
 
+DOUBT_S: Final = 5.0
+"""Brokers acknowledge from memory. What one accepted so shortly before the connection to it broke
+may have died with it, and is sent again."""
+MOST_DOUBTED: Final = 4096
+
+UNHEARD_S: Final = 600.0
+"""What the broker accepts but has no subscriber for is kept back for so long: a district that just
+restarts then misses nothing. A broker that says this for longer feeds something else than
+subscribers, or nobody wants the kind: from then on its word is taken, until one is heard."""
+
+
 @dataclass(frozen=True, slots=True)
 class Want:
     """Records of one class after ``after``, in order, without the kinds in ``without``."""
@@ -68,20 +80,25 @@ class _Held:
     retry_at_s: float = 0.0
     refusals: int = 0
     losses: int = 0
+    unheard: int = 0
+
+    @property
+    def tries(self) -> int:
+        return self.refusals + self.unheard
 
 
 @dataclass(slots=True)
 class _Gate:
     """Of one kind. Closed, it lets one record through at a time, and each later than the last."""
 
-    refused: set[int] = field(default_factory=set)
+    declined: set[int] = field(default_factory=set)
     waits: int = 0
     retry_at_s: float = 0.0
     probe: int | None = None
 
     @property
     def closed(self) -> bool:
-        return len(self.refused) >= REFUSALS_TO_CLOSE
+        return len(self.declined) >= REFUSALS_TO_CLOSE
 
 
 @dataclass(slots=True)
@@ -112,7 +129,9 @@ class Outbox:
         self._lanes = tuple(_Lane(urgency) for urgency in URGENCIES)
         self._flying: dict[int, _Held] = {}
         self._held: dict[int, _Held] = {}
+        self._recent: deque[tuple[float, _Held]] = deque(maxlen=MOST_DOUBTED)
         self._gates: dict[str, _Gate] = {}
+        self._deaf_since_s: dict[str, float] = {}
 
     # ---- from the journal
 
@@ -121,7 +140,9 @@ class Outbox:
         wants = []
         for lane in self._lanes:
             for kind in [kind for kind in lane.parked if not lane.fresh(kind)]:
-                self._unpark(lane, kind)  # all that was kept has been tried
+                # all that was kept has been tried: go back for more
+                lane.after = min(lane.after, lane.parked.pop(kind))
+                lane.exhausted = False
             if not lane.exhausted and self._open_ready(lane) < LOW_WATER:
                 lane.after = max(lane.after, self.settled.run_end(lane.after + 1))
                 wants.append(Want(lane.urgency, lane.after, frozenset(lane.parked)))
@@ -159,12 +180,12 @@ class Outbox:
 
     # ---- to the peer
 
-    def start(self, now_s: float, window: int) -> Envelope | None:
+    def start(self, now_s: float, window: int, *, alarms_only: bool = False) -> Envelope | None:
         """The record to send now, most urgent first; None if there is none or the window is full.
 
         One place of the window is kept for alarms.
         """
-        for lane in self._lanes:
+        for lane in self._lanes[:1] if alarms_only else self._lanes:
             keep = 0 if lane.urgency == ALARM or window < 2 else 1
             if len(self._flying) >= window - keep:
                 return None
@@ -174,30 +195,42 @@ class Outbox:
                 return self._launch(lane, record)
         return None
 
-    def accepted(self, seq: int) -> None:
-        """The peer has it. The kind is open from here on."""
+    def accepted(self, seq: int, now_s: float, *, heard: bool = True) -> bool:
+        """The peer took it, and its kind is open from here on. False if it goes out again.
+
+        That is so for what was not ``heard`` by anybody, for a while.
+        """
+        kind = self._flying[seq].record.kind
+        if heard:
+            self._deaf_since_s.pop(kind, None)
+        elif now_s - self._deaf_since_s.setdefault(kind, now_s) < UNHEARD_S:
+            self._flying[seq].unheard += 1
+            self._hold(seq, now_s)
+            return False
         held = self._flying.pop(seq)
         self.settled.add(seq)
-        gate = self._gates.pop(held.record.kind, None)
+        while self._recent and now_s - self._recent[0][0] > DOUBT_S:
+            self._recent.popleft()
+        self._recent.append((now_s, held))
+        gate = self._gates.pop(kind, None)
         if gate is not None and gate.closed:
-            self._reopen(held.record.kind)
+            self._reopen(kind)
+        return True
+
+    def doubt(self, now_s: float) -> int:
+        """The connection broke: what was accepted last goes out again. Returns how many records."""
+        count = len(self._recent)
+        for _, held in self._recent:
+            self.settled.discard(held.record.seq)
+            held.retry_at_s = now_s
+            self._held[held.record.seq] = held
+        self._recent.clear()
+        return count
 
     def refused(self, seq: int, now_s: float) -> None:
         """The peer declined it: hold it back, and its kind too if that is what is declined."""
-        held = self._flying.pop(seq)
-        held.refusals += 1
-        urgency, kind = held.record.urgency, held.record.kind
-        held.retry_at_s = now_s + _retry_s(urgency, held.refusals)
-        self._held[seq] = held
-        gate = self._gates.setdefault(kind, _Gate())
-        was_closed, was_probe = gate.closed, gate.probe == seq
-        gate.refused.add(seq)
-        if was_probe or (gate.closed and not was_closed):
-            gate.probe = None
-            gate.waits += 1
-            gate.retry_at_s = now_s + _retry_s(urgency, gate.waits)
-        if gate.closed and not was_closed:
-            self._park(kind)
+        self._flying[seq].refusals += 1
+        self._hold(seq, now_s)
 
     def lost(self, seq: int, now_s: float) -> None:
         """The connection ended before an answer came; it goes out again, perhaps a second time."""
@@ -232,11 +265,30 @@ class Outbox:
         return sum(1 for held in self._held.values() if held.refusals)
 
     @property
+    def held_unheard(self) -> int:
+        """Records that were accepted and heard by nobody, and that wait for another try."""
+        return sum(1 for held in self._held.values() if held.unheard)
+
+    @property
     def closed_kinds(self) -> tuple[str, ...]:
         """Kinds of which only single records are tried at present."""
         return tuple(sorted(kind for kind, gate in self._gates.items() if gate.closed))
 
     # ---- inside
+
+    def _hold(self, seq: int, now_s: float) -> None:
+        held = self._held[seq] = self._flying.pop(seq)
+        urgency, kind = held.record.urgency, held.record.kind
+        held.retry_at_s = now_s + _retry_s(urgency, held.tries)
+        gate = self._gates.setdefault(kind, _Gate())
+        was_closed, was_probe = gate.closed, gate.probe == seq
+        gate.declined.add(seq)
+        if was_probe or (gate.closed and not was_closed):
+            gate.probe = None
+            gate.waits += 1
+            gate.retry_at_s = now_s + _retry_s(urgency, gate.waits)
+        if gate.closed and not was_closed:
+            self._park(kind)
 
     def _is_closed(self, kind: str) -> bool:
         gate = self._gates.get(kind)
@@ -278,14 +330,8 @@ class Outbox:
             for seq in spare:
                 del lane.ready[seq]
 
-    def _unpark(self, lane: _Lane, kind: str) -> None:
-        if kind in lane.parked:
-            lane.after = min(lane.after, lane.parked.pop(kind))
-            lane.exhausted = False
-
     def _reopen(self, kind: str) -> None:
-        for lane in self._lanes:
-            self._unpark(lane, kind)
+        """What is parked follows when what is in memory was sent."""
         for held in self._held.values():
             if held.record.kind == kind:
                 held.retry_at_s = 0.0

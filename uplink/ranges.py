@@ -33,6 +33,16 @@ class Ranges:
         self._first[low:high] = [first]
         self._last[low:high] = [last]
 
+    def discard(self, number: int) -> None:
+        """Take one number out, if it is in."""
+        at = bisect_left(self._last, number)
+        if at < len(self._last) and self._first[at] <= number:
+            first, last = self._first[at], self._last[at]
+            parts = [(a, b) for a, b in ((first, number - 1), (number + 1, last)) if a <= b]
+            self._first[at : at + 1] = [a for a, _ in parts]
+            self._last[at : at + 1] = [b for _, b in parts]
+            self._count -= 1
+
     def __contains__(self, number: int) -> bool:
         at = bisect_left(self._last, number)
         return at < len(self._last) and self._first[at] <= number

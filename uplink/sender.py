@@ -30,7 +30,7 @@ UNSENDABLE: Final = -1
 """In place of a reason code: the record does not fit into an envelope."""
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("tongluo.link")
 
 
 class Link(Protocol):
@@ -120,7 +120,7 @@ class Sender:
     async def run(self) -> None:
         """Deliver until cancelled. What was in flight then is sent again next time."""
         self._adopt(await self._offload(self._cursor.load))
-        self._link.listen(self._wake.set)
+        self._link.listen(self._link_changed)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep(), name="cursor")
@@ -139,8 +139,9 @@ class Sender:
         """A snapshot for people and health.
 
         ``pending`` counts evicted records too until the journal was walked past them; ``held``:
-        refused and waiting for another try; ``unheard``: accepted by the broker, which had no
-        subscriber for them (MQTT 5, reason code 0x10).
+        refused and waiting for another try; ``unheard``: times that the broker had no subscriber
+        for what it accepted (MQTT 5, reason code 0x10), ``waiting``: records that this befell and
+        that are offered again.
         """
         link = self._link.status
         faults = {**self._faults, **({"link": link.error} if link.error else {})}
@@ -153,6 +154,7 @@ class Sender:
             "held": self._outbox.held_refused,
             "closed": list(self._outbox.closed_kinds),
             "unheard": self._unheard,
+            "waiting": self._outbox.held_unheard,
             "reconnects": link.reconnects,
             "faults": faults,
             "last_error": next(iter(faults.values()), ""),
@@ -163,11 +165,10 @@ class Sender:
     async def _drive(self, group: asyncio.TaskGroup) -> None:
         while True:
             self._wake.clear()
-            if not self._nudged:  # else no telemetry is started before the urgent record is here
-                self._launch(group)
+            self._launch(group)
             again = await self._refill()
             self._launch(group)
-            if not again:
+            if not (again or self._nudged):
                 await self._pause()
 
     async def _refill(self) -> bool:
@@ -209,13 +210,10 @@ class Sender:
         if new is old:
             return False
         if new.generation > old.generation:
-            _log.error(
-                "the journal went back in time (to record %d): all of it is sent again as epoch %s",
-                view.tail,
-                new.wire_epoch,
-            )
+            # restored from a backup: all of it is sent again
+            _log.error("event=journal_went_back to=%d sent_as=%s", view.tail, new.wire_epoch)
         elif old.epoch:
-            _log.warning("the journal %s was replaced by %s", old.epoch, new.epoch)
+            _log.warning("event=journal_replaced old=%s new=%s", old.epoch, new.epoch)
         self._adopt(new)
         self._unstored += 1
         self._store_now.set()
@@ -233,11 +231,23 @@ class Sender:
 
     # ---- the link's side
 
+    def _link_changed(self) -> None:
+        if not self._link.up:
+            again = self._outbox.doubt(self._now_s())
+            if again:
+                self._delivered -= again
+                self._unstored += again  # the file must forget them too, and soon
+                self._store_now.set()
+        self._wake.set()
+
     def _launch(self, group: asyncio.TaskGroup) -> None:
         while self._link.up:
-            record = self._outbox.start(self._now_s(), self._link.window)
+            # Between a nudge and the look into the journal, nothing may take the alarm's place.
+            record = self._outbox.start(self._now_s(), self._link.window, alarms_only=self._nudged)
             if record is None:
                 return
+            # stamped here: the journal may be replaced before the task begins
+            record = replace(record, epoch=self._position.wire_epoch)
             group.create_task(self._deliver(self._outbox, record))
 
     async def _deliver(self, outbox: Outbox, record: Envelope) -> None:
@@ -248,22 +258,22 @@ class Sender:
             outbox.lost(record.seq, self._now_s())
         else:
             if receipt.accepted:
-                outbox.accepted(record.seq)
-                self._delivered += 1
-                self._unheard += receipt.code == NO_SUBSCRIBERS
+                heard = receipt.code != NO_SUBSCRIBERS
+                done = outbox.accepted(record.seq, self._now_s(), heard=heard)
+                self._unheard += not heard
                 self._well(record.kind)
+                if done and outbox is self._outbox:
+                    self._note(record)
             else:
                 outbox.refused(record.seq, self._now_s())
                 self._refused += 1
                 why = f"record {record.seq} refused: {receipt.reason} ({receipt.code:#04x})"
                 self._fault(record.kind, why)
-            if receipt.accepted and outbox is self._outbox:
-                self._note(record)
         self._wake.set()
 
     async def _publish(self, record: Envelope) -> Receipt:
         try:
-            payload = envelope.encode(replace(record, epoch=self._position.wire_epoch))
+            payload = envelope.encode(record)
         except ValueError as error:
             return Receipt(False, UNSENDABLE, str(error))
         receipt = await self._link.publish(self._topics.record(record.kind), payload)
@@ -294,6 +304,7 @@ class Sender:
         return replace(self._position, settled=tuple(self._outbox.settled))
 
     def _note(self, record: Envelope) -> None:
+        self._delivered += 1
         if record.seq > self._position.mark.seq:
             mark = Mark(record.seq, digest(record))
             self._position = replace(self._position, mark=mark)
@@ -341,9 +352,9 @@ class Sender:
 
     def _fault(self, part: str, text: str) -> None:
         if part not in self._faults:
-            _log.warning("%s: %s", part, text)
+            _log.warning("event=fault part=%s reason=%s", part, text)
         self._faults[part] = text
 
     def _well(self, part: str) -> None:
         if self._faults.pop(part, None) is not None:
-            _log.info("%s: well again", part)
+            _log.warning("event=fault_gone part=%s", part)
