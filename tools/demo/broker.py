@@ -21,7 +21,8 @@ persistence true
 persistence_location {folder}/
 autosave_interval 1
 autosave_on_changes true
-max_queued_messages 0
+max_queued_messages 1000000
+set_tcp_nodelay true
 {user}
 """
 
