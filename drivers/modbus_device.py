@@ -17,10 +17,10 @@ from drivers.modbus_action import Run
 from drivers.profile import ModbusPoint, ModbusProfile
 from edge.core.errors import Absent, Garbled, NoAnswer, Refused
 from edge.core.instant import Clock, Instant
-from edge.core.model import Command, DeviceId, Outcome, Point, Quality, Sample
+from edge.core.model import Command, DeviceId, Outcome, Point, PointId, Quality, Sample
 from edge.core.ports import Class
-from protocols.modbus import Answer, Request, read_bits, read_registers
-from protocols.registers import decode, engineering, width
+from protocols.modbus import Request, read_bits, read_registers
+from protocols.registers import decode, scaling, width
 
 _FUNCTION = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 _MOST_BITS = 2000
@@ -34,20 +34,27 @@ _QUALITY: dict[type, Quality] = {
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A point and where it lies in the answer of its read: ``offset`` in registers or bits."""
+    """A point and where it lies in the answer of its read: ``offset`` in registers or bits.
+
+    ``convert`` takes all registers of the answer.
+    """
 
     point: Point
-    map: ModbusPoint
     offset: int
+    convert: Callable[[tuple[int, ...]], tuple[float | None, Quality]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Read:
-    """One question that fetches neighbouring points."""
+    """One question that fetches neighbouring points; the same only if it is the same object."""
 
     request: Request
     bits: int
     fields: tuple[_Field, ...]
+
+    def among(self, urgent: frozenset[PointId], wanted: bool) -> tuple[_Field, ...]:
+        """The fields that are urgent, or those that are not."""
+        return tuple(field for field in self.fields if (field.point.id in urgent) is wanted)
 
 
 class ModbusDevice:
@@ -64,7 +71,10 @@ class ModbusDevice:
         points: tuple[Point, ...],
         line: Line,
         clock: Clock,
+        *,
+        urgent: frozenset[PointId] = frozenset(),
     ) -> None:
+        """``urgent``: points that are delivered before the rest of their answer is decoded."""
         self.id = DeviceId(name)
         self.points = points
         self.actions = tuple(profile.actions)
@@ -79,6 +89,10 @@ class ModbusDevice:
             gap_s=timing.gap_ms / 1000,
         )
         self._reads = _plan_reads(address, profile, {p.id.split(".", 1)[1]: p for p in points})
+        self._parts = {
+            read: [part for part in (read.among(urgent, True), read.among(urgent, False)) if part]
+            for read in self._reads
+        }
         self._open_reads = 0
         self._seq = itertools.count(1)
         self._runs: dict[str, Run] = {}
@@ -125,37 +139,59 @@ class ModbusDevice:
         self._open_reads -= 1
         utc = self._clock.utc()
         seq = next(self._seq)
-        if result.answer is None:
-            quality = _QUALITY[type(result.error)]
-            readings: list[tuple[float | None, Quality]] = [(None, quality)] * len(read.fields)
-        else:
-            readings = _values(read, result.answer)
-        done(
-            tuple(
-                Sample(field.point.id, value, field.point.unit, quality, result.at, utc, seq)
-                for field, (value, quality) in zip(read.fields, readings, strict=True)
-            )
-        )
+        values = _values(read, result)
+        for part in self._parts[read]:
+            samples = []
+            for field in part:
+                value, quality = values(field)
+                point = field.point
+                samples.append(Sample(point.id, value, point.unit, quality, result.at, utc, seq))
+            done(tuple(samples))
 
 
-def _values(read: _Read, answer: Answer) -> list[tuple[float | None, Quality]]:
+def _values(read: _Read, result: Result) -> Callable[[_Field], tuple[float | None, Quality]]:
+    """How to get a field's value and quality out of what a read brought."""
+    answer = result.answer
+    if answer is None:
+        failure = None, _QUALITY[type(result.error)]
+        return lambda _: failure
     if read.bits:
         bits = answer.bits(read.bits)
-        return [(float(bits[field.offset]), Quality.GOOD) for field in read.fields]
+        return lambda field: (float(bits[field.offset]), Quality.GOOD)
     words = answer.registers()
-    return [_value(field.map, words[field.offset :]) for field in read.fields]
+    return lambda field: field.convert(words)
 
 
-def _value(point: ModbusPoint, words: tuple[int, ...]) -> tuple[float | None, Quality]:
-    if point.type == "bit":
-        return float(words[0] >> (point.bit or 0) & 1), Quality.GOOD
-    number, raw = decode(
-        words[: width(point.type)], point.type,
-        word_order=point.word_order or "high_first", byte_order=point.byte_order,
-    )  # fmt: skip
-    if raw in point.error_words or not math.isfinite(number):
-        return None, Quality.ERROR_WORD
-    return engineering(number, point.scale, point.offset, point.decimals), Quality.GOOD
+def _converter(
+    spot: ModbusPoint, offset: int
+) -> Callable[[tuple[int, ...]], tuple[float | None, Quality]]:
+    """From an answer's registers to a value; what is constant is worked out once."""
+    if spot.type == "bit":
+        bit = spot.bit or 0
+        return lambda words: (float(words[offset] >> bit & 1), Quality.GOOD)
+    scaled = scaling(spot.scale, spot.offset, spot.decimals)
+    errors = frozenset(spot.error_words)
+    if spot.type == "u16" and spot.byte_order == "big":
+
+        def convert_word(words: tuple[int, ...]) -> tuple[float | None, Quality]:
+            word = words[offset]
+            if word in errors:
+                return None, Quality.ERROR_WORD
+            return scaled(word), Quality.GOOD
+
+        return convert_word
+    end = offset + width(spot.type)
+    word_order = spot.word_order or "high_first"
+
+    def convert(words: tuple[int, ...]) -> tuple[float | None, Quality]:
+        number, raw = decode(
+            words[offset:end], spot.type, word_order=word_order, byte_order=spot.byte_order
+        )
+        if raw in errors or not math.isfinite(number):
+            return None, Quality.ERROR_WORD
+        return scaled(number), Quality.GOOD
+
+    return convert
 
 
 def _plan_reads(unit: int, profile: ModbusProfile, points: dict[str, Point]) -> tuple[_Read, ...]:
@@ -192,7 +228,10 @@ def _make_read(
 ) -> _Read:
     start = group[0][0].address
     count = max(_end(spot) for spot, _ in group) - start
-    fields = tuple(_Field(point, spot, spot.address - start) for spot, point in group)
+    fields = tuple(
+        _Field(point, spot.address - start, _converter(spot, spot.address - start))
+        for spot, point in group
+    )
     if bits:
         return _Read(read_bits(unit, function, start, count), count, fields)
     return _Read(read_registers(unit, function, start, count), 0, fields)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
 
@@ -18,6 +18,11 @@ _BYTE_ORDERS = ("big", "little")
 
 # Room for every digit of the product of any two doubles, so that only the last step rounds.
 _EXACT = Context(prec=2000, rounding=ROUND_HALF_EVEN)
+
+
+_LARGEST_RAW = 1 << 32
+# Below this the error of three roundings stays under a quarter of the last decimal.
+_SAFE_STEPS = 2.0**49
 
 
 def width(kind: str) -> int:
@@ -64,6 +69,32 @@ def engineering(raw: int | float, scale: float, offset: float, decimals: int) ->
     exact = _EXACT.add(scaled, _constant(offset))
     value = float(_EXACT.quantize(exact, _quantum(decimals)))
     return value + 0.0 if math.isfinite(value) else math.nan  # + 0.0: there is no minus zero
+
+
+def scaling(scale: float, offset: float, decimals: int) -> Callable[[int | float], float]:
+    """``engineering`` with these constants, in a fraction of the time for whole raw numbers.
+
+    Where scale and offset have no more decimals than the result, the true result is a decimal that
+    a float approximates to within 2^-51; if that is far below half of the last decimal, rounding
+    the float gives the very float that stands for the decimal.
+    """
+    steps = 10.0**decimals
+    largest = _LARGEST_RAW * abs(scale) + abs(offset)
+    whole = max(_decimals_of(scale), _decimals_of(offset)) <= decimals
+    if not whole or largest * steps >= _SAFE_STEPS:
+        return lambda raw: engineering(raw, scale, offset, decimals)
+
+    def scaled(raw: int | float) -> float:
+        if type(raw) is int and -_LARGEST_RAW <= raw <= _LARGEST_RAW:
+            return round(raw * scale + offset, decimals) + 0.0
+        return engineering(raw, scale, offset, decimals)
+
+    return scaled
+
+
+def _decimals_of(number: float) -> int:
+    exponent = _decimal(number).normalize().as_tuple().exponent
+    return -exponent if isinstance(exponent, int) and exponent < 0 else 0
 
 
 def _decimal(number: int | float) -> Decimal:

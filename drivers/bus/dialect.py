@@ -26,8 +26,12 @@ class Dialect(Protocol):
     can_slip: bool
     """Whether a late answer could be taken for the answer to a later, similar question."""
 
-    def ask(self, request: Request) -> bytes:
-        """The frame of this question; from now on only its answer counts."""
+    def frame(self, request: Request) -> bytes:
+        """The bytes of the next question."""
+        ...
+
+    def expect(self, request: Request) -> None:
+        """The question is on its way; from now on only its answer counts."""
         ...
 
     def feed(self, data: bytes) -> Reply | None:
@@ -64,9 +68,11 @@ class Rtu:
         self.silence_ns = round(silence_s(baud, self._character_s) * NS_PER_S)
         self._reader: RtuReader | None = None
 
-    def ask(self, request: Request) -> bytes:
-        self._reader = RtuReader(request)
+    def frame(self, request: Request) -> bytes:
         return rtu_frame(request)
+
+    def expect(self, request: Request) -> None:
+        self._reader = RtuReader(request)
 
     def feed(self, data: bytes) -> Reply | None:
         return self._reader.feed(data) if self._reader else None
@@ -109,10 +115,12 @@ class Tcp:
         """A new connection: nothing of the old stream counts."""
         self._reader = TcpReader()
 
-    def ask(self, request: Request) -> bytes:
+    def frame(self, request: Request) -> bytes:
         self._transaction = (self._transaction + 1) % _TCP_TRANSACTIONS
-        self._reader.expect(request, self._transaction)
         return tcp_frame(request, self._transaction)
+
+    def expect(self, request: Request) -> None:
+        self._reader.expect(request, self._transaction)
 
     def feed(self, data: bytes) -> Reply | None:
         return self._reader.feed(data)

@@ -189,7 +189,7 @@ class Line:
 
     def _begin(self, transaction: Transaction) -> None:
         request = transaction.request
-        frame = self._dialect.ask(request)
+        frame = self._dialect.frame(request)
         self._wanted_since = None
         self.units[request.unit].questions += 1
         now = self._clock.now()
@@ -198,8 +198,8 @@ class Line:
         except OSError as error:
             self._end(transaction, Absent(f"{self._place(transaction)}: {error}"), now)
             return
-        if transaction.first_byte is None:
-            transaction.first_byte = now
+        transaction.first_byte = now
+        self._dialect.expect(request)
         self._current = transaction
         self._asked = now
         question_s, answer_s = self._dialect.line_s(request)

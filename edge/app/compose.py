@@ -94,8 +94,9 @@ def compose(
         profile, points = site.profile(device), site.points_of(device)
         if isinstance(profile, ModbusProfile):
             devices[DeviceId(device.id)] = ModbusDevice(
-                device.id, device.address or 0, profile, points, lines[device.bus], clock
-            )
+                device.id, device.address or 0, profile, points, lines[device.bus], clock,
+                urgent=_watched(site),
+            )  # fmt: skip
         else:
             triggers[DeviceId(device.id)] = _line_sensor(
                 site, device, profile, opener_of(buses[device.bus]), clock
@@ -187,11 +188,16 @@ def _steps(plan: PlanConfig) -> tuple[Step, ...]:
     )
 
 
+def _watched(site: Site) -> frozenset[PointId]:
+    """The points that feed alarms: those of rules and push-buttons."""
+    buttons = {PointId(each.point) for each in site.acknowledges}
+    return frozenset(buttons | {rule.point for rule in site.rules})
+
+
 def _pollers(
     site: Site, devices: Mapping[DeviceId, ModbusDevice], pipeline: Pipeline, clock: Clock
 ) -> list[Poller]:
-    watched = {rule.point for rule in site.rules}
-    watched |= {PointId(each.point) for each in site.acknowledges}
+    watched = _watched(site)
     pollers = []
     for device in site.devices:
         sensor: Sensor | None = devices.get(DeviceId(device.id))

@@ -48,8 +48,8 @@ class Sensor(Protocol):
         """Ask once. ``done`` gets each point's sample exactly once, by the deadline, bad ones
         included.
 
-        It is called once per answer, as the answers come, in the very call that saw the last byte:
-        what it does is on the alarm path.
+        It is called as the answers come, in the very call that saw the last byte, with the points
+        that feed alarms first: what it does is on the alarm path.
         Returns False, and asks nothing, while the previous poll is under way or an answer to it may
         still come. Never retries.
         """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -70,12 +69,12 @@ class Pipeline:
             rule.condition.rule: Alarm(rule.condition.rule) for rule in rules
         }
         self._points = {point.id: point for point in points}
-        self._by_point: dict[PointId, list[tuple[Rule, ConditionState]]] = defaultdict(list)
+        self._by_point: dict[PointId, list[tuple[Rule, ConditionState]]] = {}
         self._states: dict[RuleId, ConditionState] = {}
         for rule in rules:
             state = ConditionState()
             self._states[rule.condition.rule] = state
-            self._by_point[rule.condition.point].append((rule, state))
+            self._by_point.setdefault(rule.condition.point, []).append((rule, state))
         self._plans = {rule.condition.rule: rule.steps for rule in rules}
         self._buttons = {button.point: button for button in buttons}
         self._journal = journal
@@ -91,17 +90,12 @@ class Pipeline:
     def on_samples(self, samples: tuple[Sample, ...]) -> None:
         """The walk. Commands have started when this reaches the journal."""
         changed: list[Alarm] = []
+        for sample in samples:
+            if sample.point in self._by_point:
+                self._step_rules(judge(sample, self._points[sample.point]), changed)
+        commands = self._dispatch(samples[0].at) if changed else []
+        # from here on nothing is urgent
         judged = tuple(judge(sample, self._points[sample.point]) for sample in samples)
-        for sample in judged:
-            for rule, state in self._by_point.get(sample.point, ()):
-                name = rule.condition.rule
-                verdict = conditions.step(rule.condition, state, sample)
-                alarm = self.alarms[name]
-                stepped = alarms.step(alarm, verdict, sample.utc, rule.policy)
-                if stepped is not alarm:
-                    self.alarms[name] = stepped
-                    changed.append(stepped)
-        commands = self._dispatch(judged[0].at) if changed else []
         for sample in judged:
             if sample.point in self._buttons:
                 self._press(self._buttons[sample.point], sample)
@@ -110,6 +104,17 @@ class Pipeline:
         self._journal.offer_samples(judged)
         for listener in self._listeners:
             listener(judged)
+
+    def _step_rules(self, sample: Sample, changed: list[Alarm]) -> None:
+        """Take a judged sample through every rule on its point."""
+        for rule, state in self._by_point[sample.point]:
+            name = rule.condition.rule
+            verdict = conditions.step(rule.condition, state, sample)
+            alarm = self.alarms[name]
+            stepped = alarms.step(alarm, verdict, sample.utc, rule.policy)
+            if stepped is not alarm:
+                self.alarms[name] = stepped
+                changed.append(stepped)
 
     def acknowledge(self, rules: Iterable[RuleId], by: str) -> list[Alarm]:
         """Somebody answered for these rules; returns the alarms that this changed."""
