@@ -37,12 +37,12 @@ def _children() -> dict[str, str]:
     return found
 
 
-def _threads() -> dict[int, str]:
-    """Running threads by identity. Executor threads of the loop end with it and are not exempt."""
-    return {id(thread): f"thread {thread.name}" for thread in threading.enumerate()}
+def _threads() -> dict[threading.Thread, str]:
+    """Running threads. Those of a loop's executor end with the loop and are not exempt."""
+    return {thread: f"thread {thread.name}" for thread in threading.enumerate()}
 
 
-def _left_behind(children: dict[str, str], threads: dict[int, str]) -> list[str]:
+def _left_behind(children: dict[str, str], threads: dict[threading.Thread, str]) -> list[str]:
     """What runs now and did not run then, after a grace period for what is just ending."""
     give_up = time.monotonic() + _GRACE_S
     while True:
