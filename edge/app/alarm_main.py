@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import secrets
 import signal
 import sys
@@ -32,11 +33,15 @@ _HEALTH_S = 60.0
 # The journal thread holds the interpreter at most this long while a reading waits.
 _SWITCH_S = 0.0005
 _MEBIBYTE = 1 << 20
+# Before everything else on the box, where the account may ask for it (root, or LimitNICE).
+_NICE = -15
 
 
 async def run(site: Site, site_path: Path, state: Path, *, with_link: bool) -> None:
     """Protect the site until SIGTERM or SIGINT. Raises AgentError if another agent runs here."""
     sys.setswitchinterval(_SWITCH_S)
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -27,10 +27,13 @@ _log = logging.getLogger("tongluo.link")
 
 _RECONNECT_S = 1.0
 _REPORT_S = 1.0
+_NICE = 5
 
 
 async def run(site: Site, state: Path, *, child: bool) -> None:
     """Deliver the journal until SIGTERM or SIGINT; a child also ends with its parent."""
+    # a child inherits the alarm process' priority, and must not compete with it
+    os.setpriority(os.PRIO_PROCESS, 0, _NICE)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -334,6 +334,9 @@ class Authority:
             .not_valid_before(now - timedelta(minutes=5))
             .not_valid_after(now + timedelta(hours=1))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+            .add_extension(_authority(self.key), critical=False)
+            .add_extension(_usage(ca=ca), critical=True)
         )
         if addresses:
             names = x509.SubjectAlternativeName(addresses)
@@ -344,6 +347,26 @@ class Authority:
         path = self.folder / name
         path.write_bytes(content)
         return path
+
+
+def _usage(*, ca: bool) -> x509.KeyUsage:
+    """An authority signs certificates, everybody else signs handshakes."""
+    return x509.KeyUsage(
+        digital_signature=not ca,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _authority(key: ec.EllipticCurvePrivateKey) -> x509.AuthorityKeyIdentifier:
+    """Python 3.13 and newer verify strictly (RFC 5280, 4.2.1.1): every certificate needs it."""
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
 
 
 def _name(common: str) -> x509.Name:
