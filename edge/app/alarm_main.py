@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
 import secrets
 import signal
 import sys
@@ -19,6 +18,7 @@ from edge.app.compose import Agent, block_profile, compose
 from edge.app.config.model import Site
 from edge.app.local_socket import serve
 from edge.app.lock import hold
+from edge.app.priority import go_first
 from edge.app.services import Services
 from edge.app.supervisor import Supervisor
 from edge.core.instant import Instant, after, ms_between
@@ -33,15 +33,12 @@ _HEALTH_S = 60.0
 # The journal thread holds the interpreter at most this long while a reading waits.
 _SWITCH_S = 0.0005
 _MEBIBYTE = 1 << 20
-# Before everything else on the box, where the account may ask for it (root, or LimitNICE).
-_NICE = -15
 
 
 async def run(site: Site, site_path: Path, state: Path, *, with_link: bool) -> None:
     """Protect the site until SIGTERM or SIGINT. Raises AgentError if another agent runs here."""
     sys.setswitchinterval(_SWITCH_S)
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+    go_first()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -143,8 +140,6 @@ def _health_body(agent: Agent, journal: JournalWriter) -> dict[str, object]:
 
 def _note_run(agent: Agent, journal: JournalWriter, name: str, event: str) -> None:
     body: dict[str, object] = {"event": event, "run": name, "config": agent.site.digest}
-    if journal.set_aside:
-        body["set_aside"] = journal.set_aside
     journal.offer(Record(RecordKind.RUN, Urgency.STATE, agent.clock.utc(), body))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from edge.app.config.model import LinkConfig, Site
 from edge.app.local_socket import Peer, connect
 from edge.app.lock import hold
+from edge.app.priority import go_last
 from edge.core.errors import AgentError
 from uplink.connection import Broker, Tls
 from uplink.cursor import Cursor
@@ -27,13 +28,11 @@ _log = logging.getLogger("tongluo.link")
 
 _RECONNECT_S = 1.0
 _REPORT_S = 1.0
-_NICE = 5
 
 
 async def run(site: Site, state: Path, *, child: bool) -> None:
     """Deliver the journal until SIGTERM or SIGINT; a child also ends with its parent."""
-    # a child inherits the alarm process' priority, and must not compete with it
-    os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+    go_last()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

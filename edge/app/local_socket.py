@@ -14,6 +14,7 @@ import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
+from edge.app.complaint import Complaint, complaint_from
 from edge.core.errors import AgentError
 from protocols.envelope import Malformed, decode_body, encode_body
 
@@ -53,12 +54,12 @@ class Peer:
         try:
             length = int.from_bytes(await self._reader.readexactly(_LENGTH_BYTES), "big")
             if length > _MOST_BYTES:
-                raise AgentError(f"frame of {length} bytes; at most {_MOST_BYTES} are allowed")
+                raise Complaint("frame-too-long", found=length, allowed=_MOST_BYTES)
             return decode_body(await self._reader.readexactly(length))
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
         except Malformed as error:
-            raise AgentError(f"frame is not valid: {error}") from error
+            raise Complaint("no-frame", reason=str(error)) from error
 
     async def close(self) -> None:
         """Close; a peer that is already gone is no error."""
@@ -71,9 +72,7 @@ async def serve(state: Path, answer: Answers) -> asyncio.Server:
     """Listen in the state directory. A socket file left by a crash is replaced."""
     path = state / SOCKET_NAME
     if len(os.fsencode(path)) > 100:
-        raise AgentError(
-            f"{path}: too long for a socket (100 bytes)", hint="choose a shorter state directory"
-        )
+        raise Complaint("path-too-long", path=str(path))
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
 
@@ -83,8 +82,9 @@ async def serve(state: Path, answer: Answers) -> asyncio.Server:
             while (request := await peer.receive()) is not None:
                 await answer(request, peer)
         except (AgentError, ConnectionError) as error:
+            body = error.body() if isinstance(error, Complaint) else {"error": str(error)}
             with contextlib.suppress(ConnectionError):
-                await peer.send({"error": str(error)})
+                await peer.send(body)
         finally:
             await peer.close()
 
@@ -100,13 +100,9 @@ async def connect(state: Path) -> AsyncIterator[Peer]:
     try:
         reader, writer = await asyncio.open_unix_connection(str(path))
     except PermissionError as error:
-        raise AgentError(
-            f"{path}: not allowed", hint="use the account that runs the agent"
-        ) from error
+        raise Complaint("not-allowed", path=str(path)) from error
     except OSError as error:
-        raise AgentError(
-            f"no agent answers at {path}", hint="start it with: tongluo run SITE --state DIR"
-        ) from error
+        raise Complaint("no-agent", path=str(path)) from error
     peer = Peer(reader, writer)
     try:
         yield peer
@@ -121,11 +117,11 @@ async def ask(state: Path, request: Mapping[str, object], timeout_s: float = 5.0
             await peer.send(request)
             reply = await peer.receive()
     except TimeoutError as error:
-        raise AgentError(f"the agent did not answer within {timeout_s:g} s") from error
+        raise Complaint("no-answer", seconds=timeout_s) from error
     except ConnectionError as error:
-        raise AgentError("the agent closed the connection") from error
+        raise Complaint("hung-up") from error
     if reply is None:
-        raise AgentError("the agent closed the connection")
+        raise Complaint("hung-up")
     if "error" in reply:
-        raise AgentError(str(reply["error"]), hint=str(reply.get("hint", "")))
+        raise complaint_from(reply)
     return reply

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict
 
+from edge.app.complaint import Complaint
 from edge.app.compose import Agent
 from edge.app.config.model import DeviceConfig
 from edge.app.local_socket import Peer, Request
 from edge.app.supervisor import Supervisor
-from edge.core.errors import AgentError
 from edge.core.instant import after, seconds_between
 from edge.core.model import DeviceId, Phase, Quality, RuleId, Sample
 from edge.core.ports import Class, Sensor
@@ -54,9 +54,9 @@ class Services:
                 case "link":
                     self._link = {k: v for k, v in request.items() if k != "op"}
                 case _:
-                    raise AgentError(f"unknown request {name!r}")
-        except AgentError as error:
-            await peer.send({"error": str(error), "hint": error.hint})
+                    raise Complaint("unknown-request", found=str(name))
+        except Complaint as error:
+            await peer.send(error.body())
 
     def committed(self, seq: int, urgent: bool) -> None:
         """The journal grew: tell the link, which must not wait for its next look."""
@@ -113,16 +113,14 @@ class Services:
         wanted = str(request.get("alarm", ""))
         by = str(request.get("by", "")).strip()
         if not by:
-            raise AgentError("who acknowledges must be said", hint="use --by NAME")
+            raise Complaint("nobody")
         known = self._agent.pipeline.alarms
         if wanted == "all":
             rules = list(known)
         else:
             rules = [name for name, alarm in known.items() if wanted in (name, alarm.id) and wanted]
         if not rules:
-            raise AgentError(
-                f"there is no alarm {wanted!r}", hint="the rules are: " + ", ".join(sorted(known))
-            )
+            raise Complaint("no-alarm", found=wanted, allowed=", ".join(sorted(known)))
         changed = self._agent.pipeline.acknowledge([RuleId(rule) for rule in rules], by)
         return {"acknowledged": [alarm_body(alarm) for alarm in changed]}
 
@@ -133,11 +131,8 @@ class Services:
         if device is None:
             trigger = agent.triggers.get(DeviceId(name))
             if trigger is None:
-                raise AgentError(
-                    f"there is no device {name!r}",
-                    hint="the devices are: "
-                    + ", ".join(sorted(each.id for each in agent.site.devices)),
-                )
+                names = sorted(each.id for each in agent.site.devices)
+                raise Complaint("no-device", found=name, allowed=", ".join(names))
             last = [s for p in trigger.points if (s := agent.pipeline.values.get(p.id))]
             return {"device": name, "samples": [sample_body(s) for s in last]}
         if not device.points:
@@ -159,7 +154,7 @@ class Services:
 
         while not sensor.poll(deadline, done, Class.LOG):
             if clock.now() > deadline:
-                raise AgentError(f"the device was busy for {_READ_S:g} s")
+                raise Complaint("device-busy", seconds=_READ_S)
             await asyncio.sleep(_BUSY_S)
         await complete.wait()
         return samples

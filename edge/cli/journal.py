@@ -15,6 +15,7 @@ from edge.cli.options import json_option, print_json, state_option
 from edge.cli.words import clock_time
 from edge.core.errors import StoreError
 from edge.core.quality_code import CODES
+from edge.locale import text
 from protocols.block import Profile, decode_birth, decode_block, profile_of
 from protocols.envelope import Envelope, Malformed, decode_body
 from uplink.reader import JournalReader
@@ -32,7 +33,7 @@ def journal(
     """Print journal records, oldest first, telemetry blocks decoded; --json prints one per line."""
     path = state / "journal.db"
     if not path.exists():
-        raise StoreError(f"{path}: there is no journal", hint="name the agent's --state directory")
+        raise StoreError(text("journal.absent", path=path), hint=text("journal.absent-hint"))
     profiles: dict[bytes, Profile] = {}
     reader = JournalReader(path)
     with contextlib.closing(reader), reader.snapshot() as snapshot:

@@ -51,6 +51,7 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"edge.cli.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
+        command.help = text(f"help.{cmd_name}")
         return command
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
+from edge.app.complaint import Complaint
 from edge.app.local_socket import connect
 from edge.cli.options import columns, json_option, print_json, state_option
 from edge.cli.words import alarm_line, quality, value
-from edge.core.errors import AgentError
 from edge.locale import text
 
 _REDRAW_S = 0.25
@@ -50,7 +50,7 @@ async def _watch(state: Path, as_json: bool, seconds: float | None) -> None:
                     _draw(values, message["alarms"])
     except TimeoutError:
         return
-    raise AgentError("the agent has stopped")
+    raise Complaint("stopped")
 
 
 def _print_lines(samples: Any) -> None:

@@ -160,6 +160,7 @@ class JournalWriter:
     # -- the thread -------------------------------------------------------------------------
 
     def _run(self) -> None:
+        self._verify()
         stopping = False
         while not stopping:
             stopping = self._take()
@@ -170,6 +171,18 @@ class JournalWriter:
                 self._write()
             self._publish_status()
         self._store.close()
+
+    def _verify(self) -> None:
+        """Look through the file while records wait in memory; say so if it had to be set aside."""
+        utc = self._clock.utc()
+        if self._failed_at is None:
+            try:
+                self._store.verify(utc.ms)
+            except StoreError as error:
+                self._fail(str(error))
+        if self._store.set_aside:
+            body: dict[str, object] = {"event": "journal set aside", "as": self._store.set_aside}
+            self._records.append(Record(RecordKind.RUN, Urgency.ALARM, utc, body))
 
     def _take(self) -> bool:
         """Wait for something, then take all that is there. True when it is time to stop."""

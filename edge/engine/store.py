@@ -10,6 +10,7 @@ import importlib.resources
 import logging
 import secrets
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from edge.core.errors import StoreError
@@ -43,21 +44,18 @@ class Store:
         self._last_seq = 0
 
     def open(self, now_ms: int) -> None:
-        """Open or make the file and bring its schema up to date; a damaged file is set aside."""
-        try:
-            try:
-                self._connect()
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
-                    raise
-                self._put_aside(now_ms, str(error))
-                self._connect()
-        except (sqlite3.Error, OSError) as error:
-            self.close()
-            raise StoreError(
-                f"{self._path}: {error}",
-                hint="look at the disk: space, mount, permissions of the state directory",
-            ) from error
+        """Open or make the file, its schema up to date; what is no journal is set aside.
+
+        Quick however large the file is: ``verify`` looks into all of it.
+        """
+        self._guard(self._connect, now_ms)
+
+    def verify(self, now_ms: int) -> None:
+        """Look through the whole file; a damaged one is set aside and a new one begun.
+
+        Reads every page: seconds on a large file, so never before the box is armed.
+        """
+        self._guard(self._look_through, now_ms)
 
     def reopen(self, now_ms: int) -> None:
         """After a failed write nothing of the old connection is trusted."""
@@ -132,9 +130,6 @@ class Store:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA journal_size_limit = 1048576")
-            verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if verdict != "ok":
-                raise sqlite3.DatabaseError(f"damaged: {verdict}")
             _migrate(db)
             self.epoch = self._identify(db)
             row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'record'").fetchone()
@@ -143,6 +138,29 @@ class Store:
             db.close()
             raise
         self._db = db
+
+    def _look_through(self) -> None:
+        verdict = self._database().execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(f"damaged: {verdict}")
+
+    def _guard(self, step: Callable[[], None], now_ms: int) -> None:
+        """Do this; if the file is damaged, set it aside and begin a new one."""
+        try:
+            try:
+                step()
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
+                    raise
+                self.close()
+                self._put_aside(now_ms, str(error))
+                self._connect()
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            raise StoreError(
+                f"{self._path}: {error}",
+                hint="look at the disk: space, mount, permissions of the state directory",
+            ) from error
 
     def _identify(self, db: sqlite3.Connection) -> str:
         """Draw the epoch of a new file; refuse the file of another site."""

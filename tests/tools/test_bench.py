@@ -48,6 +48,7 @@ def test_quantiles_are_nearest_rank() -> None:
     values = [float(n) for n in range(1000, 0, -1)]
     assert [quantile(values, q) for q in (0.0, 0.5, 0.99, 0.999, 1.0)] == [1, 500, 990, 999, 1000]
     assert quantile([7.0], 0.999) == 7.0
+    assert quantile([1.0, 2.0, 3.0], 0.5) == 2.0
     assert math.isnan(quantile([], 0.5))
 
 

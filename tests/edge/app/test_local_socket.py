@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.app.complaint import Complaint
 from edge.app.local_socket import SOCKET_NAME, Peer, Request, ask, connect, serve
 from edge.core.errors import AgentError
 from protocols.envelope import decode_body, encode_body
@@ -15,7 +16,9 @@ from protocols.envelope import decode_body, encode_body
 
 async def echo(request: Request, peer: Peer) -> None:
     if request.get("op") == "refuse":
-        await peer.send({"error": "no", "hint": "ask nicely"})
+        await peer.send(Complaint("no-alarm", found="x", allowed="a, b").body())
+    elif request.get("op") == "newer":
+        await peer.send({"error": "something only a newer agent says"})
     elif request.get("op") != "silent":
         await peer.send({"got": request})
 
@@ -33,9 +36,22 @@ async def test_a_request_is_answered(state: Path) -> None:
 
 
 async def test_a_refusal_is_an_error_with_its_hint(state: Path) -> None:
-    with pytest.raises(AgentError, match="no") as caught:
+    with pytest.raises(AgentError, match="no alarm") as caught:
         await ask(state, {"op": "refuse"})
-    assert caught.value.hint == "ask nicely"
+    assert caught.value.hint == "the rules are: a, b"
+
+
+async def test_a_refusal_is_told_in_the_reader_s_language(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TONGLUO_LANG", "zh")
+    with pytest.raises(AgentError, match="没有警报"):
+        await ask(state, {"op": "refuse"})
+
+
+async def test_what_only_a_newer_agent_says_is_passed_on(state: Path) -> None:
+    with pytest.raises(AgentError, match="something only a newer agent says"):
+        await ask(state, {"op": "newer"})
 
 
 async def test_only_the_owner_may_use_it(state: Path) -> None:

@@ -243,6 +243,7 @@ def test_a_damaged_file_is_set_aside_and_a_new_epoch_begins(path):
     content[100:200] = b"\x00" * 100
     path.write_bytes(content)
     store = open_store(path)
+    store.verify(1_718_158_500_000)
     assert store.epoch != epoch
     assert (path.parent / store.set_aside).exists()
     store.append([(alarm(), b"\xa0")])
@@ -276,3 +277,14 @@ def test_an_unwritable_place_is_a_store_error_with_a_hint(tmp_path):
     with pytest.raises(StoreError) as caught:
         open_store(tmp_path / "absent" / "journal.db")
     assert caught.value.hint
+
+
+def test_a_journal_that_was_set_aside_is_told_to_the_district(path):
+    path.write_bytes(b"not a database at all, but long enough to look at" * 50)
+    writer = JournalWriter(
+        path, PROFILE, ThreadClock(), most_bytes=1 << 22, block_s=60.0, committed=lambda *_: None
+    )
+    writer.start()
+    assert writer.stop()
+    told = [decode_body(body) for _, kind, body in rows(path) if kind == "run"]
+    assert [body["event"] for body in told] == ["journal set aside"]

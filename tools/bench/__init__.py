@@ -1,0 +1,1 @@
+"""Benchmarks: programs that run this project beside a peer, in one run, on the same twins."""
