@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 from pathlib import Path
 
 import click
@@ -27,4 +28,11 @@ def run(site_file: Path, state: Path, no_link: bool, verbose: bool) -> None:
     """
     site = load_site(site_file)
     log.set_up("alarm", verbose=verbose)
-    asyncio.run(alarm_main.run(site, site_file.resolve(), state.resolve(), with_link=not no_link))
+    main = alarm_main.run(site, site_file.resolve(), state.resolve(), with_link=not no_link)
+    with asyncio.Runner(loop_factory=_precise_loop) as runner:
+        runner.run(main)
+
+
+def _precise_loop() -> asyncio.AbstractEventLoop:
+    """Timers keep fractions of a millisecond; epoll would round each silence of a line up."""
+    return asyncio.SelectorEventLoop(selectors.SelectSelector())

@@ -228,7 +228,7 @@ def main() -> int:
     """Run the bench."""
     parser = argparse.ArgumentParser(prog="tools.bench.latency", description=__doc__)
     parser.add_argument("--events", type=int, default=10_000, help="crossings per client")
-    parser.add_argument("--quick", action="store_true", help="a smoke run of about 25 s")
+    parser.add_argument("--quick", action="store_true", help="a smoke run of about 30 s")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _end)
