@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 
-class ModbusPoint(Protocol):
-    """Where a value lies and how it is scaled: engineering value = raw * scale + offset."""
+class Cell(Protocol):
+    """Where something lies in a Modbus device."""
 
     @property
     def table(self) -> str:
@@ -21,6 +21,29 @@ class ModbusPoint(Protocol):
     def address(self) -> int:
         """Protocol address, from 0."""
         ...
+
+
+class Scale(Protocol):
+    """From what was read to an engineering value: number * scale + offset."""
+
+    @property
+    def scale(self) -> float:
+        """Engineering units per number."""
+        ...
+
+    @property
+    def offset(self) -> float:
+        """Engineering value of 0."""
+        ...
+
+    @property
+    def decimals(self) -> int:
+        """Decimals of the engineering value."""
+        ...
+
+
+class ModbusPoint(Cell, Scale, Protocol):
+    """Where a value lies and how it is coded."""
 
     @property
     def type(self) -> str:
@@ -40,21 +63,6 @@ class ModbusPoint(Protocol):
     @property
     def byte_order(self) -> str:
         """big, or little if the bytes within each register are swapped."""
-        ...
-
-    @property
-    def scale(self) -> float:
-        """Engineering units per raw count."""
-        ...
-
-    @property
-    def offset(self) -> float:
-        """Engineering value of raw 0."""
-        ...
-
-    @property
-    def decimals(self) -> int:
-        """Decimals of the engineering value."""
         ...
 
     @property
@@ -96,28 +104,22 @@ class Limits(Protocol):
         ...
 
 
-class Write(Protocol):
-    """One write of an action; values are words, or ``$parameter``."""
-
-    @property
-    def table(self) -> str:
-        """coil or holding."""
-        ...
-
-    @property
-    def address(self) -> int:
-        """Protocol address, from 0."""
-        ...
+class Span(Cell, Protocol):
+    """Some neighbouring cells and their values: words, or ``$parameter``."""
 
     @property
     def values(self) -> Sequence[int | str]:
-        """What is written from there on."""
+        """From the address on."""
         ...
 
     @property
     def address_step(self) -> str | None:
         """The parameter whose value n moves the address by n - 1."""
         ...
+
+
+class Write(Span, Protocol):
+    """One write of an action, to coils or holding registers."""
 
     @property
     def multiple(self) -> bool:
@@ -125,28 +127,8 @@ class Write(Protocol):
         ...
 
 
-class Confirm(Protocol):
+class Confirm(Span, Protocol):
     """A read-back that must show these values."""
-
-    @property
-    def table(self) -> str:
-        """coil, discrete, holding or input."""
-        ...
-
-    @property
-    def address(self) -> int:
-        """Protocol address, from 0."""
-        ...
-
-    @property
-    def values(self) -> Sequence[int | str]:
-        """What must be found from there on."""
-        ...
-
-    @property
-    def address_step(self) -> str | None:
-        """The parameter whose value n moves the address by n - 1."""
-        ...
 
     @property
     def mask(self) -> int | None:
@@ -202,28 +184,6 @@ class ModbusProfile(Protocol):
         ...
 
 
-class LinePoint(Protocol):
-    """The number in the pattern's group of this name.
-
-    Engineering value = number * scale + offset.
-    """
-
-    @property
-    def scale(self) -> float:
-        """Engineering units per number."""
-        ...
-
-    @property
-    def offset(self) -> float:
-        """Engineering value of 0."""
-        ...
-
-    @property
-    def decimals(self) -> int:
-        """Decimals of the engineering value."""
-        ...
-
-
 class Framing(Protocol):
     """How a text sensor speaks."""
 
@@ -272,6 +232,6 @@ class LineProfile(Protocol):
         ...
 
     @property
-    def points(self) -> Mapping[str, LinePoint]:
-        """What a line can tell, by name."""
+    def points(self) -> Mapping[str, Scale]:
+        """What a line can tell, by name: the number in the pattern's group of this name."""
         ...
