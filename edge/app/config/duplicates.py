@@ -1,4 +1,4 @@
-"""Two things where there may be only one: ids, addresses on a bus, ports."""
+"""Two things where there may be only one: ids, addresses on a bus, ports, brokers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from edge.app.config.problems import plain
 
 
 def check_duplicates(draft: Draft) -> None:
-    """Note every second use of an id, an address on a bus, a serial port or a host and port."""
+    """Note every second use of an id, an address on a bus, a port, or a broker."""
     for items in (draft.buses, draft.devices, draft.points, draft.rules, draft.links):
         _check_ids(items, "id")
     _check_ids([plan.item for plan in draft.plans], "id")
     _check_ids(draft.acknowledges, "point")
     _check_addresses(draft)
     _check_ports(draft)
+    _check_brokers(draft)
 
 
 def _check_ids(items: Sequence[Item[BaseModel]], key: str) -> None:
@@ -67,6 +68,19 @@ def _check_ports(draft: Draft) -> None:
                 name, line = plain(str(other.raw.get("id"))), _line(other, key)
                 found = f"{host}:{tcp_port}" if key == "host" else ""
                 bus.report(key, "duplicate-port", found=found, other=name, first=line)
+
+
+def _check_brokers(draft: Draft) -> None:
+    """A broker knows a site by one client id: a second link would throw the first one out."""
+    first: dict[tuple[str, int], Item[BaseModel]] = {}
+    for link in draft.links:
+        host, port = link.get("host", str), link.get("port", int)
+        if host is None or port is None:
+            continue
+        other = first.setdefault((host.lower(), port), link)
+        if other is not link:
+            name, line = plain(str(other.raw.get("id"))), _line(other, "host")
+            link.report("host", "duplicate-broker", found=f"{host}:{port}", other=name, first=line)
 
 
 def _line(item: Item[BaseModel], key: str) -> int:

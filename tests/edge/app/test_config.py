@@ -777,3 +777,18 @@ def test_a_name_for_a_field_bus_is_refused_because_nothing_may_wait_for_a_look_u
     )
     _, problems = inspect_site(site)
     assert [(p.line, p.code) for p in problems if p.path == "bus[0].host"] == [(8, "bad-host")]
+
+
+def test_two_links_to_one_broker_are_refused_because_they_would_throw_each_other_out(
+    tmp_path: Path,
+) -> None:
+    link = '[[link]]\nid = "{}"\nkind = "mqtt"\nhost = "127.0.0.1"\nport = 1883\ntls = false\n'
+    site = tmp_path / "site.toml"
+    site.write_text(
+        '[site]\nid = "a"\nname = "a"\ntime_zone = "Asia/Shanghai"\n'
+        + link.format("one")
+        + link.format("two"),
+        "utf-8",
+    )
+    _, problems = inspect_site(site)
+    assert [(p.line, p.code) for p in problems] == [(14, "duplicate-broker")]
