@@ -149,6 +149,7 @@ class Connection(aiomqtt.Client):
         window: int = 20,
     ) -> None:
         self._trace = _Trace()
+        self._encrypted = tls_context is not None
         # outside the tree of loggers, so that it prints nowhere
         logger = logging.Logger("paho", logging.WARNING)  # noqa: LOG001  # see above
         logger.addHandler(self._trace)
@@ -346,6 +347,9 @@ class Connection(aiomqtt.Client):
         if not self._connected.done():
             # aiomqtt would wait for its timeout; a TLS 1.3 alert about our certificate comes here
             why = self._trace.last or str(reason_code)
+            if self._encrypted and "alert" not in why:
+                # the broker's alert is lost where its end of the connection is faster
+                why += "; perhaps it does not accept the client certificate"
             self._connected.set_exception(
                 aiomqtt.MqttError(f"closed before the broker answered CONNECT: {why}")
             )

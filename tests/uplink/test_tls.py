@@ -57,7 +57,10 @@ async def test_a_client_with_a_certificate_is_served(
 async def test_a_client_without_a_certificate_is_told(
     secure_mosquitto: Mosquitto, authority: Authority
 ) -> None:
-    """With TLS 1.3 the alert comes after the handshake; it must not look like a timeout."""
+    """With TLS 1.3 the alert comes after the handshake; it must not look like a timeout.
+
+    The alert is lost if the broker's end of the connection overtakes it: then we can only suspect.
+    """
     assert "certificate" in await refusal(broker_of(secure_mosquitto, Tls(authority.ca_file)))
 
 
@@ -66,7 +69,8 @@ async def test_a_client_of_a_strange_authority_is_told(
 ) -> None:
     """Its certificate has the right names and the wrong signature."""
     tls = Tls(authority.ca_file, *stranger.issue("shuanghe"))
-    assert "alert" in await refusal(broker_of(secure_mosquitto, tls))
+    told = await refusal(broker_of(secure_mosquitto, tls))
+    assert "alert" in told or "client certificate" in told
 
 
 async def test_a_strange_broker_is_not_trusted(
