@@ -177,6 +177,7 @@ async def test_a_broker_that_is_killed_loses_nothing(
     ):
         for step in (100, 250):
             await until(partial(district.has, step))
+            await until(lambda: sender.status()["state"] == "up")
             mosquitto.kill()
             await asyncio.sleep(0.02)
             mosquitto.start()
