@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -87,12 +87,16 @@ class JournalWriter:
         self._unreported: dict[str, int] = {}
         self._failed_at: Instant | None = None
         self._readings_stored = 0
+        self._told_aside = ""
+        self._kept_alarms: list[dict[str, object]] = []
         self.status = JournalStatus()
 
     def start(self) -> None:
         """Open the store (set a damaged one aside) and begin to write."""
         try:
             self._store.open(self._clock.utc().ms)
+            # before the thread looks through the file, which would make the alarms wait for it
+            self._kept_alarms = self._store.alarms()
         except StoreError as error:
             # the box always starts: alarms sound without a journal, and opening is tried again
             self._fail(str(error))
@@ -140,12 +144,8 @@ class JournalWriter:
         return self._store.set_aside
 
     def kept_alarms(self) -> list[dict[str, object]]:
-        """The newest alarm body of each rule; call between ``start`` and the first offer."""
-        try:
-            return self._store.alarms()
-        except StoreError as error:
-            _log.error("event=alarms_unreadable reason=%s", error)
-            return []
+        """The newest alarm body of each rule, as the file had it at the start."""
+        return self._kept_alarms
 
     # -- the hand-over: called on the alarm path --------------------------------------------
 
@@ -173,16 +173,13 @@ class JournalWriter:
         self._store.close()
 
     def _verify(self) -> None:
-        """Look through the file while records wait in memory; say so if it had to be set aside."""
-        utc = self._clock.utc()
-        if self._failed_at is None:
-            try:
-                self._store.verify(utc.ms)
-            except StoreError as error:
-                self._fail(str(error))
-        if self._store.set_aside:
-            body: dict[str, object] = {"event": "journal set aside", "as": self._store.set_aside}
-            self._records.append(Record(RecordKind.RUN, Urgency.ALARM, utc, body))
+        """Look through the file while records wait in memory."""
+        if self._failed_at is not None:
+            return
+        try:
+            self._store.verify(self._clock.utc().ms)
+        except StoreError as error:
+            self._fail(str(error))
 
     def _take(self) -> bool:
         """Wait for something, then take all that is there. True when it is time to stop."""
@@ -270,8 +267,8 @@ class JournalWriter:
                 self._store.reopen(self._clock.utc().ms)
             if self._unreported:
                 self._note_loss()
+            self._note_set_aside()
             last = self._store.append([(r, _encoded(r)) for r in self._records])
-            evicted = self._store.trim(self._clock.utc())
         except StoreError as error:
             self._fail(str(error))
             return
@@ -287,11 +284,33 @@ class JournalWriter:
             last_seq=last,
             bytes_used=self._store.bytes_used,
             lost=dict(self._lost),
-            evicted=self.status.evicted + evicted,
+            evicted=self.status.evicted,
             commit_ms=ms_between(began, self._clock.now()),
             readings=self._readings_stored,
         )
         self._committed(last, urgent)
+        self._trim()
+
+    def _trim(self) -> None:
+        """Keep to the bound; what was committed is committed, also if this fails."""
+        try:
+            evicted = self._store.trim(self._clock.utc())
+        except StoreError as error:
+            self._fail(str(error))
+            return
+        self.status = replace(
+            self.status,
+            bytes_used=self._store.bytes_used,
+            evicted=self.status.evicted + evicted,
+        )
+
+    def _note_set_aside(self) -> None:
+        """A damaged file was put aside, at start or later: the district hears of it once."""
+        aside = self._store.set_aside
+        if aside != self._told_aside:
+            self._told_aside = aside
+            body: dict[str, object] = {"event": "journal set aside", "as": aside}
+            self._records.append(Record(RecordKind.RUN, Urgency.ALARM, self._clock.utc(), body))
 
     def _note_loss(self) -> None:
         """Put what was lost so far among what is about to be written.

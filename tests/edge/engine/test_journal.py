@@ -18,7 +18,7 @@ from edge.engine import journal as journal_module
 from edge.engine.journal import JournalWriter
 from edge.engine.store import Store
 from protocols.block import Column, Profile, decode_birth, decode_block
-from protocols.envelope import decode_body
+from protocols.envelope import decode_body, encode_body
 from tools.virtual_clock import VirtualClock
 
 PROFILE = Profile("shuanghe", (Column("river.level", "m", 3, "river", 100),))
@@ -200,8 +200,6 @@ def test_sequence_numbers_are_never_reused_even_after_the_newest_was_evicted(pat
 
 
 def test_the_newest_alarm_of_each_rule_survives_a_restart_and_eviction(path):
-    from protocols.envelope import encode_body
-
     store = open_store(path)
     for record in (alarm("a", 1), alarm("b", 1), alarm("a", 2)):
         store.append([(record, encode_body(record.body))])
@@ -288,3 +286,60 @@ def test_a_journal_that_was_set_aside_is_told_to_the_district(path):
     assert writer.stop()
     told = [decode_body(body) for _, kind, body in rows(path) if kind == "run"]
     assert [body["event"] for body in told] == ["journal set aside"]
+
+
+def test_what_was_committed_is_not_written_again_when_trimming_fails(writer, path, monkeypatch):
+    monkeypatch.setattr(journal_module, "_RETRY_S", 0.02)
+    trim, broken = Store.trim, [True]
+
+    def fail(store, utc):
+        if broken[0]:
+            broken[0] = False
+            raise StoreError("database or disk is full")
+        return trim(store, utc)
+
+    wait_for(lambda: writer.status.last_seq >= 1)
+    monkeypatch.setattr(Store, "trim", fail)
+    writer.offer(alarm(revision=1))
+    wait_for(lambda: not broken[0])
+    writer.offer(alarm(revision=2))
+    wait_for(lambda: writer.status.last_seq >= 3 and not writer.status.fault)
+    revisions = [decode_body(body)["revision"] for _, kind, body in rows(path) if kind == "alarm"]
+    assert revisions == [1, 2]
+
+
+def test_the_kept_alarms_do_not_wait_for_the_look_through_the_file(path, monkeypatch):
+    store = open_store(path)
+    record = alarm("a", 1)
+    store.append([(record, encode_body(record.body))])
+    store.close()
+    go_on = threading.Event()
+    monkeypatch.setattr(Store, "verify", lambda store, now_ms: go_on.wait(5.0))
+    busy, alarms = [False], Store.alarms
+    monkeypatch.setattr(Store, "alarms", lambda store: [] if busy[0] else alarms(store))
+    writer = JournalWriter(
+        path, PROFILE, ThreadClock(), most_bytes=1 << 22, block_s=60.0, committed=lambda *_: None
+    )
+    writer.start()
+    busy[0] = True
+    assert [body["rule"] for body in writer.kept_alarms()] == ["a"]
+    go_on.set()
+    assert writer.stop()
+
+
+def test_a_set_aside_is_told_once_also_after_a_revival(path, monkeypatch):
+    path.write_bytes(b"not a database at all, but long enough to look at" * 50)
+    writer: Any = JournalWriter(
+        path, PROFILE, ThreadClock(), most_bytes=1 << 22, block_s=60.0, committed=lambda *_: None
+    )
+    writer.start()
+    wait_for(lambda: writer.status.last_seq >= 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "_take", lambda: True)
+        writer.offer(alarm())
+        wait_for(lambda: not writer._thread.is_alive())
+    writer.revive()
+    writer.offer(alarm(revision=2))
+    assert writer.stop()
+    told = [body for _, kind, body in rows(path) if kind == "run"]
+    assert len(told) == 1
