@@ -25,6 +25,12 @@ class Dialect(Protocol):
     """Silence that must lie between any two frames on the line."""
     can_slip: bool
     """Whether a late answer could be taken for the answer to a later, similar question."""
+    patience: int | None
+    """Unanswered questions in a row after which the port is opened anew; None: never."""
+
+    def restart(self) -> None:
+        """The port was lost or opened: nothing of the old stream counts."""
+        ...
 
     def frame(self, request: Request) -> bytes:
         """The bytes of the next question."""
@@ -62,11 +68,16 @@ class Rtu:
     """Modbus RTU (Modbus over serial line V1.02)."""
 
     can_slip = True
+    # silence on a shared line says something of its devices, nothing of the port
+    patience: int | None = None
 
     def __init__(self, baud: int, character_bits: int) -> None:
         self._character_s = character_bits / baud
         self.silence_ns = round(silence_s(baud, self._character_s) * NS_PER_S)
         self._reader: RtuReader | None = None
+
+    def restart(self) -> None:
+        self._reader = None
 
     def frame(self, request: Request) -> bytes:
         return rtu_frame(request)
@@ -106,13 +117,14 @@ class Tcp:
 
     can_slip = False
     silence_ns = 0
+    # a peer that is half gone keeps the connection and answers nothing
+    patience: int | None = 3
 
     def __init__(self) -> None:
         self._transaction = 0
         self._reader = TcpReader()
 
     def restart(self) -> None:
-        """A new connection: nothing of the old stream counts."""
         self._reader = TcpReader()
 
     def frame(self, request: Request) -> bytes:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drivers.bus.connection import Connection
-from drivers.bus.dialect import Dialect, Reply, Tcp
+from drivers.bus.dialect import Dialect, Reply
 from drivers.bus.port import Opener
 from drivers.bus.transaction import Result, Transaction, UnitCount
 from edge.core.errors import Absent, DeviceError, Garbled, NoAnswer, Refused
@@ -33,8 +33,6 @@ _log = logging.getLogger("tongluo.bus")
 _BROADCAST_S = 0.1
 # A line that never falls silent is spoken on anyway: for a siren at once, else after a while.
 _TALK_OVER_S = {Class.ACT: 0.05, Class.WATCH: 0.5, Class.LOG: 0.5}
-# A TCP peer that leaves this many questions unanswered in a row is connected to anew.
-_TCP_PATIENCE = 3
 
 
 @dataclass(slots=True)
@@ -271,16 +269,17 @@ class Line:
 
     def _note_unanswered(self, transaction: Transaction, used_up: bool, now: Instant) -> None:
         self._unanswered += 1
-        if self._dialect.can_slip and not used_up:
-            if not transaction.request.self_identifying:
-                self._owed[transaction.request.unit] = _Owed(
-                    after(now, seconds=transaction.timing.late_s),
-                    self._asked,
-                    self._dialect.listener(),
-                )
-        elif isinstance(self._dialect, Tcp) and self._unanswered >= _TCP_PATIENCE:
+        request = transaction.request
+        if self._dialect.can_slip and not used_up and not request.self_identifying:
+            self._owed[request.unit] = _Owed(
+                after(now, seconds=transaction.timing.late_s),
+                self._asked,
+                self._dialect.listener(),
+            )
+        patience = self._dialect.patience
+        if patience is not None and self._unanswered >= patience:
             self._unanswered = 0
-            self._connection.restart(f"{_TCP_PATIENCE} questions in a row stayed unanswered")
+            self._connection.restart(f"{patience} questions in a row stayed unanswered")
 
     def _hear_owed(self, data: bytes, at: Instant) -> None:
         """Listen for answers that were given up; one that comes after all sets its device free."""
@@ -326,8 +325,7 @@ class Line:
 
     def _on_change(self, up: bool) -> None:
         self._owed.clear()
-        if isinstance(self._dialect, Tcp):
-            self._dialect.restart()
+        self._dialect.restart()
         if up:
             self._quiet_from = self._clock.now()
             self._advance()

@@ -51,8 +51,6 @@ class Services:
                     await self._watch(peer)
                 case "follow":
                     await self._follow(peer)
-                case "link":
-                    self._link = {k: v for k, v in request.items() if k != "op"}
                 case _:
                     raise Complaint("unknown-request", found=str(name))
         except Complaint as error:

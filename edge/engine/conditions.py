@@ -81,11 +81,3 @@ def _step_bad(condition: Condition, state: ConditionState, sample: Sample) -> Ve
     if condition.lost is not None and state.bad >= LOST_AFTER:
         level = max(condition.lost, state.level)
     return Verdict(condition.rule, level, (sample,), sample.at)
-
-
-def restored(level: Level) -> ConditionState:
-    """The state after a restart.
-
-    The level that was measured last still stands, hysteresis included.
-    """
-    return ConditionState(level=level)

@@ -10,7 +10,6 @@ from edge.core.model import (
     Alarm,
     Command,
     Outcome,
-    Phase,
     Point,
     PointId,
     Quality,
@@ -200,8 +199,3 @@ class Pipeline:
             self._journal.offer(
                 Record(RecordKind.COMMAND, Urgency.ALARM, utc, command_body(command))
             )
-
-    @property
-    def sounding(self) -> int:
-        """How many alarms are not normal."""
-        return sum(alarm.phase is not Phase.NORMAL for alarm in self.alarms.values())

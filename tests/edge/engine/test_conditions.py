@@ -7,7 +7,7 @@ import pytest
 from edge.core.instant import Instant, Utc
 from edge.core.model import Level, PointId, Quality, RuleId, Sample
 from edge.core.units import Unit
-from edge.engine.conditions import LOST_AFTER, Condition, ConditionState, restored, step
+from edge.engine.conditions import LOST_AFTER, Condition, ConditionState, step
 
 FOUR = (
     (Level.BLUE, 2.0),
@@ -122,6 +122,6 @@ def test_one_good_sample_ends_a_loss():
 
 
 def test_a_restored_level_keeps_its_hysteresis():
-    state = restored(Level.RED)
+    state = ConditionState(level=Level.RED)
     assert step(condition(), state, sample(3.15)).level is Level.RED
     assert step(condition(), state, sample(3.05)).level is Level.ORANGE
