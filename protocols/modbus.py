@@ -11,6 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from protocols.modbus_identity import (
+    BASIC,
+    DEVICE_IDENTIFICATION,
+    INDIVIDUAL,
+    Identification,
+    identification_length,
+    identification_matches,
+    split_objects,
+)
+
 READ_COILS = 1
 READ_DISCRETE_INPUTS = 2
 READ_HOLDING_REGISTERS = 3
@@ -19,8 +29,10 @@ WRITE_SINGLE_COIL = 5
 WRITE_SINGLE_REGISTER = 6
 WRITE_MULTIPLE_COILS = 15
 WRITE_MULTIPLE_REGISTERS = 16
+REPORT_SERVER_ID = 17
 MASK_WRITE_REGISTER = 22
 READ_WRITE_REGISTERS = 23
+ENCAPSULATED_INTERFACE = 43
 
 EXCEPTION_FLAG = 0x80
 BROADCAST_UNIT = 0
@@ -36,6 +48,9 @@ _REPEATED_BYTES = {
     WRITE_MULTIPLE_REGISTERS: 5,
     MASK_WRITE_REGISTER: 7,
 }
+# Their replies say themselves how long they are.
+_UNCOUNTED = (REPORT_SERVER_ID, ENCAPSULATED_INTERFACE)
+_LONGEST_PDU = 253
 
 # V1.1b3 §7.
 _EXCEPTIONS = {
@@ -55,7 +70,8 @@ _EXCEPTIONS = {
 class Request:
     """One question. ``reply_length`` is that of the normal reply's PDU in bytes; 0 for a broadcast.
 
-    ``pdu`` begins with the function code. Made by the functions below, which check the limits.
+    Of functions 17 and 43, whose replies tell their own length, it is the longest. ``pdu`` begins
+    with the function code. Made by the functions below, which check the limits.
     """
 
     unit: int
@@ -86,13 +102,21 @@ class Request:
         return self.function in _REPEATED_BYTES
 
     @property
+    def open_ended(self) -> bool:
+        """Whether only the normal reply itself tells how long it is: functions 17, 43."""
+        return self.function in _UNCOUNTED
+
+    @property
     def reply_start(self) -> bytes:
         """The bytes of the normal reply's PDU that are known in advance.
 
-        The whole of it for a write; function and byte count for a read; nothing for a broadcast.
+        The whole of it for a write; function and byte count for a read; function, and what it
+        repeats, where the length is open; nothing for a broadcast.
         """
         if self.broadcast:
             return b""
+        if self.open_ended:
+            return self.pdu[:3]
         if self.self_identifying:
             return self.pdu[: self.reply_length]
         return bytes((self.function, self.reply_length - 2))
@@ -137,6 +161,23 @@ class Answer:
         packed = int.from_bytes(self.body[1:], "little")
         return tuple(bool(packed >> index & 1) for index in range(count))
 
+    def server_id(self) -> bytes:
+        """What the device says of itself, in the maker's own form (function 17). ValueError else.
+
+        Mostly an id, then 00h (stopped) or FFh (running), then text.
+        """
+        if self.function != REPORT_SERVER_ID:
+            raise ValueError(f"function {self.function} carries no server id, allowed 17")
+        return self.body[1:]
+
+    def identification(self) -> Identification:
+        """Objects by which the device names itself (function 43/14). ValueError for another."""
+        if self.function != ENCAPSULATED_INTERFACE:
+            raise ValueError(f"function {self.function} carries no objects, allowed 43")
+        more, following = self.body[3] == 0xFF, self.body[4]
+        objects = split_objects(bytes((self.function,)) + self.body)
+        return Identification(self.body[2], following if more else None, objects)
+
 
 @dataclass(frozen=True, slots=True)
 class Declined:
@@ -170,11 +211,25 @@ def judge(request: Request, unit: int, pdu: bytes) -> Answer | Declined | Seen:
         return Declined(unit, request.function, pdu[1])
     if function != request.function:
         return Seen.OTHER_FUNCTION
+    if request.open_ended:
+        return _judge_open(request, unit, pdu)
     if len(pdu) != request.reply_length:
         return Seen.WRONG_LENGTH
     if not pdu.startswith(request.reply_start):
         return Seen.WRONG_CONTENT if request.self_identifying else Seen.WRONG_LENGTH
     return Answer(unit, function, pdu[1:])
+
+
+def _judge_open(request: Request, unit: int, pdu: bytes) -> Answer | Seen:
+    """The rest of ``judge`` where the reply announces its length."""
+    if request.function == REPORT_SERVER_ID:
+        if len(pdu) < 3 or len(pdu) != 2 + pdu[1]:
+            return Seen.WRONG_LENGTH
+    elif identification_length(pdu) != len(pdu):
+        return Seen.WRONG_LENGTH
+    elif not identification_matches(request.pdu, pdu):
+        return Seen.WRONG_CONTENT
+    return Answer(unit, request.function, pdu[1:])
 
 
 def read_bits(unit: int, function: int, address: int, count: int) -> Request:
@@ -249,6 +304,24 @@ def read_write_registers(
         ">BHHHHB", READ_WRITE_REGISTERS, read_address, read_count, write_address, count, 2 * count
     )
     return Request(unit, head + _words(values), 2 + 2 * read_count)
+
+
+def report_server_id(unit: int) -> Request:
+    """Ask what the device is, in the maker's own form (function 17). ValueError outside."""
+    _check_unit(unit, lowest=1)
+    return Request(unit, bytes((REPORT_SERVER_ID,)), _LONGEST_PDU)
+
+
+def read_identification(unit: int, code: int = BASIC, first_object: int = 0) -> Request:
+    """Ask for identification objects from ``first_object`` on (function 43/14). ValueError outside.
+
+    ``code``: 1 basic, 2 regular, 3 extended, or 4 for that single object.
+    """
+    _check_unit(unit, lowest=1)
+    _check("code", code, BASIC, INDIVIDUAL)
+    _check("object", first_object, 0, 0xFF)
+    pdu = bytes((ENCAPSULATED_INTERFACE, DEVICE_IDENTIFICATION, code, first_object))
+    return Request(unit, pdu, _LONGEST_PDU)
 
 
 def _write(unit: int, pdu: bytes) -> Request:

@@ -10,6 +10,7 @@ from itertools import chain, repeat
 
 from protocols.crc import crc16_modbus
 from protocols.modbus import (
+    ENCAPSULATED_INTERFACE,
     EXCEPTION_FLAG,
     MASK_WRITE_REGISTER,
     READ_COILS,
@@ -17,6 +18,7 @@ from protocols.modbus import (
     READ_HOLDING_REGISTERS,
     READ_INPUT_REGISTERS,
     READ_WRITE_REGISTERS,
+    REPORT_SERVER_ID,
     WRITE_MULTIPLE_COILS,
     WRITE_MULTIPLE_REGISTERS,
     WRITE_SINGLE_COIL,
@@ -27,16 +29,20 @@ from protocols.modbus import (
     Seen,
     judge,
 )
+from protocols.modbus_identity import identification_length
 
 _OVERHEAD = 3  # unit and CRC
 _EXCEPTION_LENGTH = 5
 _COUNTED = -1  # the byte behind the function code announces the length
+_DESCRIBED = -2  # a list of objects, each with its length
 _REPLY_LENGTH = {
     READ_COILS: _COUNTED,
     READ_DISCRETE_INPUTS: _COUNTED,
     READ_HOLDING_REGISTERS: _COUNTED,
     READ_INPUT_REGISTERS: _COUNTED,
     READ_WRITE_REGISTERS: _COUNTED,
+    REPORT_SERVER_ID: _COUNTED,
+    ENCAPSULATED_INTERFACE: _DESCRIBED,
     WRITE_SINGLE_COIL: 8,
     WRITE_SINGLE_REGISTER: 8,
     WRITE_MULTIPLE_COILS: 8,
@@ -62,7 +68,7 @@ def rtu_frame(request: Request) -> bytes:
 
 
 def rtu_reply_bytes(request: Request) -> int:
-    """Length of the normal reply on the line, in bytes; 0 for a broadcast."""
+    """Length of the normal reply on the line, in bytes, at most; 0 for a broadcast."""
     return 0 if request.broadcast else request.reply_length + _OVERHEAD
 
 
@@ -152,6 +158,8 @@ class RtuReader:
         """The common case, in a few microseconds: the normal reply and nothing before it."""
         if not 0 < self._length <= len(data) or not data.startswith(self._head):
             return False
+        if self._request.open_ended:
+            return False
         if self._echoes or (self._echoes is None and not self._request.self_identifying):
             overlap = min(len(data), len(self._question))
             if data[:overlap] == self._question[:overlap]:
@@ -200,7 +208,10 @@ class RtuReader:
         """
         tail = self._buffer[start : start + len(self._head)]
         if self._head.startswith(tail):
-            return start + self._length > end
+            length = self._length
+            if self._request.open_ended:
+                length = self._announced_length(start)
+            return start + length > end
         return self._decline.startswith(tail[:2]) and start + _EXCEPTION_LENGTH > end
 
     def _equals_question(self, start: int) -> bool:
@@ -246,6 +257,9 @@ class RtuReader:
         if known < 2:
             return 2
         length = _REPLY_LENGTH.get(self._buffer[start + 1], 0)
+        if length == _DESCRIBED:
+            announced = identification_length(self._buffer[start + 1 :])
+            return announced and _OVERHEAD + announced
         if length != _COUNTED:
             return length
         if known < 3:
@@ -256,6 +270,8 @@ class RtuReader:
         if frame[0] != self._request.unit or frame[1] & ~EXCEPTION_FLAG != self._request.function:
             return Seen.NOISE
         full = self._length if frame[1] == self._request.function else _EXCEPTION_LENGTH
+        if self._request.open_ended and frame[1] == self._request.function:
+            full = len(frame)  # it may be the length that was damaged; nothing can tell
         # While an echo is still awaited it may be that which was garbled.
         if start == self._boundary and len(frame) == full and not self._echoes:
             self.consumed_answer = True

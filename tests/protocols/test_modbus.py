@@ -48,7 +48,7 @@ def test_question_equals_the_golden_tcp_frame(exchange: dict[str, Any]) -> None:
 def test_vectors_cover_every_function_both_ways() -> None:
     normal = {_build(exchange).function for exchange in EXCHANGES if "declined" not in exchange}
     declined = {_build(exchange).function for exchange in EXCHANGES if "declined" in exchange}
-    assert normal == declined == {1, 2, 3, 4, 5, 6, 15, 16, 22, 23}
+    assert normal == declined == {1, 2, 3, 4, 5, 6, 15, 16, 17, 22, 23, 43}
 
 
 # Each line: a question at the limit, and the smallest step outside it.
@@ -149,6 +149,21 @@ LIMITS: list[tuple[Callable[[], Request], Callable[[], Request], str]] = [
         "or_mask: found -1, allowed 0..65535",
     ),
     (
+        lambda: modbus.report_server_id(1),
+        lambda: modbus.report_server_id(0),
+        "unit: found 0, allowed 1..255",
+    ),
+    (
+        lambda: modbus.read_identification(255, 1, 255),
+        lambda: modbus.read_identification(255, 1, 256),
+        "object: found 256, allowed 0..255",
+    ),
+    (
+        lambda: modbus.read_identification(1, 4, 0),
+        lambda: modbus.read_identification(1, 5, 0),
+        "code: found 5, allowed 1..4",
+    ),
+    (
         lambda: modbus.read_write_registers(1, 0, 125, 0, [0] * 121),
         lambda: modbus.read_write_registers(1, 0, 126, 0, [0] * 121),
         "read_count: found 126, allowed 1..125",
@@ -216,6 +231,15 @@ def test_answer_gives_words_and_bits_lowest_address_first() -> None:
     assert nine == (True, False, False, False, False, False, False, True, True)
 
 
+def test_answer_gives_what_the_device_says_of_itself() -> None:
+    assert Answer(1, 17, bytes.fromhex("03 21 FF 41")).server_id() == b"\x21\xffA"
+    last = Answer(1, 43, bytes.fromhex("0E 01 81 00 00 02 00 01 41 02 00")).identification()
+    assert (last.conformity, last.next_object) == (0x81, None)
+    assert last.objects == ((0, b"A"), (2, b""))
+    more = Answer(1, 43, bytes.fromhex("0E 02 02 FF 04 01 00 01 41")).identification()
+    assert more.next_object == 4
+
+
 def test_answer_is_not_read_as_what_it_is_not() -> None:
     with pytest.raises(ValueError, match="function 1 carries no registers"):
         Answer(1, 1, b"\x01\x00").registers()
@@ -225,6 +249,10 @@ def test_answer_is_not_read_as_what_it_is_not() -> None:
         Answer(1, 3, b"\x02\0\0").bits(1)
     with pytest.raises(ValueError, match=r"count: found 9, allowed 0\.\.8"):
         Answer(1, 1, b"\x01\x00").bits(9)
+    with pytest.raises(ValueError, match="function 3 carries no server id"):
+        Answer(1, 3, b"\x02\0\0").server_id()
+    with pytest.raises(ValueError, match="function 17 carries no objects"):
+        Answer(1, 17, b"\x01\x00").identification()
 
 
 def test_exception_names_are_those_of_the_standard() -> None:
@@ -235,6 +263,10 @@ def test_exception_names_are_those_of_the_standard() -> None:
 
 READ = modbus.read_registers(1, 3, 0, 2)
 WRITE = modbus.write_register(1, 2, 3)
+NAMES = modbus.read_identification(1)
+FIFTH = modbus.read_identification(1, 1, 5)
+SINGLE = modbus.read_identification(1, 4, 5)
+HEAD = "2B 0E 01 01 00 00 01"
 JUDGED: list[tuple[str, Request, int, str, object]] = [
     ("answer", READ, 1, "03 04 0001 0002", Answer(1, 3, bytes.fromhex("04 0001 0002"))),
     ("declined", READ, 1, "83 06", Declined(1, 3, 6)),
@@ -252,6 +284,36 @@ JUDGED: list[tuple[str, Request, int, str, object]] = [
     ("other value confirmed", WRITE, 1, "06 0002 0004", Seen.WRONG_CONTENT),
     ("other address confirmed", WRITE, 1, "06 0001 0003", Seen.WRONG_CONTENT),
     ("short confirmation", WRITE, 1, "06 0002", Seen.WRONG_LENGTH),
+    ("server id", modbus.report_server_id(1), 1, "11 02 21 FF", Answer(1, 17, b"\x02\x21\xff")),
+    ("server id short", modbus.report_server_id(1), 1, "11 03 21 FF", Seen.WRONG_LENGTH),
+    ("server id long", modbus.report_server_id(1), 1, "11 01 21 FF", Seen.WRONG_LENGTH),
+    ("server id empty", modbus.report_server_id(1), 1, "11 00", Seen.WRONG_LENGTH),
+    ("server id without count", modbus.report_server_id(1), 1, "11", Seen.WRONG_LENGTH),
+    ("server id declined", modbus.report_server_id(1), 1, "91 01", Declined(1, 17, 1)),
+    ("objects", NAMES, 1, f"{HEAD} 00 01 41", Answer(1, 43, bytes.fromhex(f"{HEAD} 00 01 41")[1:])),
+    ("object cut", NAMES, 1, f"{HEAD} 00 02 41", Seen.WRONG_LENGTH),
+    ("object and more", NAMES, 1, f"{HEAD} 00 01 41 00", Seen.WRONG_LENGTH),
+    ("no head", NAMES, 1, "2B 0E 01", Seen.WRONG_LENGTH),
+    ("no object", NAMES, 1, "2B 0E 01 01 00 00 00", Seen.WRONG_CONTENT),
+    ("other code", NAMES, 1, "2B 0E 02 01 00 00 01 00 01 41", Seen.WRONG_CONTENT),
+    ("other MEI type", NAMES, 1, "2B 0D 01 01 00 00 01 00 01 41", Seen.WRONG_LENGTH),
+    ("other object", NAMES, 1, f"{HEAD} 02 01 41", Seen.WRONG_CONTENT),
+    (
+        "first object instead of 5",
+        FIFTH,
+        1,
+        f"{HEAD} 00 01 41",
+        Answer(1, 43, bytes.fromhex(f"{HEAD} 00 01 41")[1:]),
+    ),
+    (
+        "single object",
+        SINGLE,
+        1,
+        "2B 0E 04 81 00 00 01 05 00",
+        Answer(1, 43, bytes.fromhex("0E 04 81 00 00 01 05 00")),
+    ),
+    ("other single object", SINGLE, 1, "2B 0E 04 81 00 00 01 00 00", Seen.WRONG_CONTENT),
+    ("two single objects", SINGLE, 1, "2B 0E 04 81 00 00 02 05 00 06 00", Seen.WRONG_CONTENT),
     ("broadcast", modbus.write_register(0, 2, 3), 0, "06 0002 0003", Seen.OTHER_UNIT),
 ]
 
@@ -268,11 +330,12 @@ def test_judge(request_: Request, unit: int, pdu: str, verdict: object) -> None:
 
 @given(UNIT, st.binary(max_size=260))
 def test_judge_never_raises_and_never_bends(unit: int, pdu: bytes) -> None:
-    for request in (READ, WRITE, modbus.write_coils(1, 0, [True] * 9)):
+    coils = modbus.write_coils(1, 0, [True] * 9)
+    for request in (READ, WRITE, coils, NAMES, modbus.report_server_id(1)):
         result = judge(request, unit, pdu)
         if isinstance(result, Answer):
             assert (unit, pdu[0]) == (request.unit, request.function)
-            assert len(pdu) == request.reply_length
+            assert len(pdu) == request.reply_length or request.open_ended
             assert result.body == pdu[1:]
 
 
@@ -281,11 +344,17 @@ class TestAgainstPymodbus:
 
     @staticmethod
     def _same(ours: Request, kind: str, **fields: object) -> None:
+        other: Any = import_module("pymodbus.pdu.other_message")
+        mei: Any = import_module("pymodbus.pdu.mei_message")
         bits: Any = import_module("pymodbus.pdu.bit_message")
         registers: Any = import_module("pymodbus.pdu.register_message")
         framer: Any = import_module("pymodbus.framer")
         pdu: Any = import_module("pymodbus.pdu")
-        message_type = getattr(bits, kind, None) or getattr(registers, kind)
+        [message_type] = {
+            getattr(module, kind)
+            for module in (bits, registers, other, mei)
+            if hasattr(module, kind)
+        }
         theirs = message_type(dev_id=ours.unit, transaction_id=0x1234, **fields)
         decoder = pdu.DecodePDU(True)
         assert rtu_frame(ours) == framer.FramerRTU(decoder).buildFrame(theirs)
@@ -348,3 +417,10 @@ class TestAgainstPymodbus:
             write_address=write_address,
             write_registers=values,
         )
+
+    @given(UNIT, st.integers(1, 4), st.integers(0, 255))
+    def test_identification(self, unit: int, code: int, first_object: int) -> None:
+        self._same(modbus.report_server_id(unit), "ReportDeviceIdRequest")
+        ours = modbus.read_identification(unit, code, first_object)
+        kind = "ReadDeviceInformationRequest"
+        self._same(ours, kind, read_code=code, object_id=first_object)

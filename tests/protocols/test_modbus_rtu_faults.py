@@ -319,3 +319,25 @@ def test_longest_answer_survives_the_cap_at_every_offset() -> None:
         stream = b"\x00" * lead + reply
         assert isinstance(RtuReader(request).feed(stream), Answer)
         assert isinstance(_feed(RtuReader(request), _bytewise(stream)), Answer)
+
+
+SERVER_ID = modbus.report_server_id(0x11)
+
+
+def test_an_answer_of_open_length_within_a_frame_to_others_is_none() -> None:
+    """Whatever another device sends as data is data, however much it looks like our answer."""
+    ours = _frame("11 11 02 21 FF")
+    stranger = _frame("02 03" + f"{len(ours):02X}" + ours.hex())
+    for chunks in ([stranger], [stranger + b"\x00" * 4]):
+        reader = RtuReader(SERVER_ID)
+        assert _feed(reader, chunks) is None
+        assert reader.seen is Seen.OTHER_UNIT
+
+
+def test_an_answer_of_open_length_that_outlasts_a_frame_to_others_counts() -> None:
+    """The checksum of a stranger's frame may look like the beginning of our answer, or be it."""
+    strangers = (_frame(f"02 03 02 {word:04X}") for word in range(0x10000))
+    stranger = next(frame for frame in strangers if frame.endswith(b"\x11\x11"))
+    ours = _frame("11 11 02 21 FF")
+    result = _feed(RtuReader(SERVER_ID), [stranger + ours[2:]])
+    assert result == Answer(0x11, 0x11, bytes.fromhex("02 21 FF"))

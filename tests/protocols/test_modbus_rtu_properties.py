@@ -18,7 +18,8 @@ from protocols.modbus_rtu import RtuReader
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "modbus.json").read_text("utf-8"))
 EXCHANGES: list[dict[str, Any]] = VECTORS["exchanges"]
 TRAPS: list[dict[str, Any]] = VECTORS["echo_traps"]["requests"]
-COUNTED = (1, 2, 3, 4, 23)
+COUNTED = (1, 2, 3, 4, 17, 23)
+OBJECTS = 43
 FIXED = {5: 8, 6: 8, 15: 8, 16: 8, 22: 10}
 
 
@@ -57,7 +58,10 @@ def _is_confirmed_by_the_stream(request: Request, result: Answer | Declined, fed
     if isinstance(result, Declined):
         body = bytes((request.unit, request.function | 0x80, result.code))
         return body + _crc(body) in fed
-    if request.unit == 0 or len(result.body) + 1 != request.reply_length:
+    open_ended = request.function in (17, OBJECTS)
+    if request.unit == 0 or (len(result.body) + 1 != request.reply_length and not open_ended):
+        return False
+    if request.function == OBJECTS and not _are_objects(request, result.body):
         return False
     if request.function in COUNTED and result.body[0] != len(result.body) - 1:
         return False
@@ -65,6 +69,25 @@ def _is_confirmed_by_the_stream(request: Request, result: Answer | Declined, fed
         return False
     body = bytes((request.unit, request.function)) + result.body
     return body + _crc(body) in fed
+
+
+def _are_objects(request: Request, body: bytes) -> bool:
+    """MEI type, code, four bytes, the number of objects, and each with id, length and value."""
+    at = 6
+    for _ in range(body[5]):
+        at += 2 + body[at + 1]
+    return body[:2] == request.pdu[1:3] and body[5] > 0 and at == len(body)
+
+
+def _object_reply_length(frame: bytes) -> int:
+    """As far as the bytes tell: unit to CRC of a reply with objects; 0 if it is cut short."""
+    at = 8
+    try:
+        for _ in range(frame[7]):
+            at += 2 + frame[at + 1]
+    except IndexError:
+        return 0
+    return at + 2
 
 
 def _damage(frame: bytes, at: int, value: int) -> bytes:
@@ -120,16 +143,18 @@ def _has_valid_frame_before(stream: bytes, end: int) -> bool:
     """Whether a valid reply frame begins before the true answer, at ``end``, does."""
     for start in range(end):
         function = stream[start + 1]
-        if function & 0x7F not in (*COUNTED, *FIXED):
+        if function & 0x7F not in (*COUNTED, *FIXED, OBJECTS):
             continue
         if function & 0x80:
             length = 5
         elif function in FIXED:
             length = FIXED[function]
+        elif function == OBJECTS:
+            length = _object_reply_length(stream[start:])
         else:
             length = 5 + stream[start + 2]
         frame = stream[start : start + length]
-        if len(frame) == length and _crc(frame[:-2]) == frame[-2:]:
+        if len(frame) == length > 2 and _crc(frame[:-2]) == frame[-2:]:
             return True
     return False
 

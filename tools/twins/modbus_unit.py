@@ -83,8 +83,9 @@ def is_known(function: int) -> bool:
 class Unit:
     """A device with defined addresses only: any other address is exception 2.
 
-    Serves functions 1-6, 15, 16, 22, 23; others are exception 1. ``turnaround_ms`` None takes that
-    of the line.
+    Serves functions 1-6, 15, 16, 22, 23; others are exception 1. ``identification`` are objects of
+    function 43/14 by id, as many in one answer as ``per_answer`` allows; ``server_id`` is what
+    function 17 tells. ``turnaround_ms`` None takes that of the line.
     """
 
     model = "plain"
@@ -107,6 +108,9 @@ class Unit:
         self.on_read = on_read
         self.on_write = on_write
         self.turnaround_ms = turnaround_ms
+        self.identification: dict[int, bytes] = {}
+        self.per_answer = 99
+        self.server_id = b""
 
     def table(self, table: Table) -> dict[int, int]:
         """The live cells of one table."""
@@ -133,6 +137,10 @@ class Unit:
             return bytes([function | 0x80, refusal.code])
 
     def _carry_out(self, function: int, pdu: bytes) -> bytes:
+        if function == 43 and self.identification:
+            return self._identify(pdu)
+        if function == 17 and self.server_id:
+            return bytes([len(self.server_id)]) + self.server_id
         if function not in _SERVED:
             raise Refusal(ILLEGAL_FUNCTION)
         if request_length(pdu) != len(pdu):
@@ -146,6 +154,26 @@ class Unit:
         if function in (15, 16):
             return self._write_many(function, pdu)
         return self._mask(pdu) if function == 22 else self._read_write(pdu)
+
+    def _identify(self, pdu: bytes) -> bytes:
+        """Read Device Identification (V1.1b3, clause 6.21)."""
+        if len(pdu) != 4 or pdu[1] != 14:
+            raise Refusal(ILLEGAL_FUNCTION)
+        _, _, code, first = pdu
+        _check(1 <= code <= 4)
+        last = {1: 2, 2: 0x7F, 3: 0xFF, 4: first}[code]
+        if code == 4 and first not in self.identification:
+            raise Refusal(ILLEGAL_ADDRESS)
+        if first not in self.identification:
+            first = 0
+        ids = [each for each in sorted(self.identification) if first <= each <= last]
+        now, later = ids[: self.per_answer], ids[self.per_answer :]
+        highest = max(self.identification)
+        level = 0x83 if highest > 0x7F else 0x82 if highest > 2 else 0x81
+        more = [0xFF, later[0]] if later else [0, 0]
+        head = bytes([14, code, level, *more, len(now)])
+        values = ((each, self.identification[each]) for each in now)
+        return head + b"".join(bytes([each, len(value)]) + value for each, value in values)
 
     def _read_bits(self, table: Table, pdu: bytes) -> bytes:
         address, count = struct.unpack(">HH", pdu[1:5])
