@@ -37,7 +37,7 @@ class Connection:
         self._port: Port | None = None
         self._timer: Timer | None = None
         self._delay_s = _FIRST_RETRY_S
-        self._said_down = False
+        self._said_reason = ""
 
     def start(self) -> None:
         """Open now; if that fails, keep trying."""
@@ -86,8 +86,8 @@ class Connection:
     def confirm(self) -> None:
         """The far end has answered: the next loss starts with a short back-off again."""
         self._delay_s = _FIRST_RETRY_S
-        if self._said_down:
-            self._said_down = False
+        if self._said_reason:
+            self._said_reason = ""
             _log.warning("bus=%s state=up losses=%d", self.name, self.losses)
 
     def _drop(self, error: Exception | None) -> None:
@@ -102,8 +102,8 @@ class Connection:
         self._on_change(False)
 
     def _retry(self) -> None:
-        if not self._said_down:
-            self._said_down = True
+        if self.reason != self._said_reason:
+            self._said_reason = self.reason
             _log.error("bus=%s state=down reason=%s", self.name, self.reason)
         self._timer = self._clock.call_at(
             after(self._clock.now(), seconds=self._delay_s), self._open
