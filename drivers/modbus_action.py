@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from drivers.bus.line import Line
 from drivers.bus.transaction import DeviceTiming, Result, Transaction
 from drivers.profile import Action, Confirm, Write
+from drivers.read_plan import FUNCTION
 from edge.core.errors import Absent, DeviceError, Refused
-from edge.core.instant import Clock, Instant, after
+from edge.core.instant import Clock, Instant, Timer, after
 from edge.core.model import Command, Outcome, Status
 from edge.core.ports import Class
 from protocols.modbus import (
+    BROADCAST_UNIT,
     Answer,
     Request,
     read_bits,
@@ -29,7 +31,10 @@ from protocols.modbus import (
 _PATIENCE_CODES = (5, 6)
 # Between attempts on a line that is not there, or a device that asked for patience.
 _PAUSE_S = 0.05
-_FUNCTION = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
+# A lost frame is repeated at once. A device that was silent twice is left in peace for this long
+# after each further attempt, so that a dead siren does not take the line from the sensors.
+_AT_ONCE = 2
+SILENT_PAUSE_S = 0.5
 
 
 class Run:
@@ -53,31 +58,50 @@ class Run:
         self._clock = clock
         self._ended = ended
         self._arguments = dict(command.arguments)
-        self._writes = [self._write_request(each) for each in action.write]
+        addressed = BROADCAST_UNIT if action.broadcast else unit
+        self._writes = [write_request(each, addressed, self._arguments) for each in action.write]
         self._next_write = 0
         self._first_byte: Instant | None = None
         self._confirm_until: Instant | None = None
         self._superseded = False
         self._over = False
         self._last = "not begun"
+        self._silences = 0
+        self._pending: Transaction | None = None
+        self._pause: Timer | None = None
 
     def start(self) -> None:
         """Begin; the first byte leaves in this call if the line is free."""
         if self._clock.now() > self.command.not_after:
             self._end(Status.TOO_LATE, detail="issued after its last moment")
         elif self.command.ensure and self._action.confirm is not None:
-            self._submit(self._confirm_request(self._action.confirm), self._ensured)
+            confirm = self._action.confirm
+            self._submit(self._confirm_request(confirm), self._ensured, slack_ms=confirm.within_ms)
         else:
             self._write()
 
     def supersede(self) -> None:
-        """A newer command for the same output has come: begin nothing more."""
-        self._superseded = True
+        """A newer command for the same output has come: begin nothing more.
 
-    def _submit(self, request: Request, done: Callable[[Result], None]) -> None:
-        self._line.submit(
-            Transaction(request, Class.ACT, self.command.not_after, self._timing, done)
-        )
+        What waits for its turn is taken back; what is on the line is waited for.
+        """
+        self._superseded = True
+        waiting = self._pending is not None and self._line.withdraw(self._pending)
+        if waiting or self._pause is not None:
+            if self._pause is not None:
+                self._pause.cancel()
+            self._may_go_on()
+
+    def _submit(
+        self, request: Request, done: Callable[[Result], None], *, slack_ms: float = 0.0
+    ) -> None:
+        """Queue a part. Writes go first in, first out; a read-back gives way to newer commands."""
+        self._pause = None
+        self._pending = Transaction(
+            request, Class.ACT, after(self._clock.now(), ms=slack_ms), self._timing, done,
+            expires=self.command.not_after,
+        )  # fmt: skip
+        self._line.submit(self._pending)
 
     def _may_go_on(self) -> bool:
         if self._superseded:
@@ -115,16 +139,27 @@ class Run:
         self._last = str(error)
         if isinstance(error, Refused) and error.code not in _PATIENCE_CODES:
             self._end(Status.REFUSED, detail=str(error))
-        elif isinstance(error, Refused | Absent):
-            self._clock.call_at(after(self._clock.now(), seconds=_PAUSE_S), again)
+            return
+        pause_s = _PAUSE_S
+        if not isinstance(error, Refused | Absent):
+            self._silences += 1
+            pause_s = 0.0 if self._silences < _AT_ONCE else SILENT_PAUSE_S
+        if pause_s:
+            self._wait(pause_s, again)
         else:
             again()
+
+    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+        self._pause = self._clock.call_at(after(self._clock.now(), seconds=seconds), then)
 
     # -- reading back -----------------------------------------------------------------------
 
     def _ask_back(self) -> None:
         if self._action.confirm is not None and self._may_go_on():
-            self._submit(self._confirm_request(self._action.confirm), self._asked_back)
+            confirm = self._action.confirm
+            self._submit(
+                self._confirm_request(confirm), self._asked_back, slack_ms=confirm.within_ms
+            )
 
     def _asked_back(self, result: Result) -> None:
         confirm = self._action.confirm
@@ -144,7 +179,7 @@ class Run:
             return
         now = self._clock.now()
         if now < self._confirm_until:
-            self._clock.call_at(after(now, ms=confirm.every_ms), self._ask_back)
+            self._wait(confirm.every_ms / 1000, self._ask_back)
         else:
             self._next_write = 0
             self._write()
@@ -166,26 +201,8 @@ class Run:
     def _values(self, values: Sequence[int | str]) -> tuple[int, ...]:
         return tuple(_resolve(value, self._arguments) for value in values)
 
-    def _address(self, part: Write | Confirm) -> int:
-        step = _resolve(part.address_step, self._arguments) - 1 if part.address_step else 0
-        return part.address + step
-
-    def _write_request(self, write: Write) -> Request:
-        values = self._values(write.values)
-        address = self._address(write)
-        several = len(values) > 1 or write.multiple
-        if write.table == "coil":
-            if several:
-                return write_coils(self._unit, address, tuple(bool(each) for each in values))
-            return write_coil(self._unit, address, bool(values[0]))
-        if several:
-            return write_registers(self._unit, address, values)
-        return write_register(self._unit, address, values[0])
-
     def _confirm_request(self, confirm: Confirm) -> Request:
-        function = _FUNCTION[confirm.table]
-        read = read_bits if confirm.table in ("coil", "discrete") else read_registers
-        return read(self._unit, function, self._address(confirm), len(confirm.values))
+        return _confirming(self._unit, confirm, _address(confirm, self._arguments))
 
     def _end(
         self, status: Status, at: Instant | None = None, confirmed_by: str = "", detail: str = ""
@@ -203,6 +220,37 @@ class Run:
             detail,
         )
         self._ended(self, outcome)
+
+
+def write_request(write: Write, unit: int, arguments: Mapping[str, int]) -> Request:
+    """The question of one write of an action. ``arguments`` has all its parameters."""
+    values = [_resolve(value, arguments) for value in write.values]
+    address = _address(write, arguments)
+    several = len(values) > 1 or write.multiple
+    if write.table == "coil":
+        bits = [bool(value) for value in values]
+        return write_coils(unit, address, bits) if several else write_coil(unit, address, bits[0])
+    if several:
+        return write_registers(unit, address, values)
+    return write_register(unit, address, values[0])
+
+
+def first_confirm(unit: int, actions: Mapping[str, Action]) -> Request | None:
+    """A question that a device without points can be probed with; None if it has none."""
+    for action in actions.values():
+        if action.confirm is not None:
+            return _confirming(unit, action.confirm, action.confirm.address)
+    return None
+
+
+def _confirming(unit: int, confirm: Confirm, address: int) -> Request:
+    read = read_bits if confirm.table in ("coil", "discrete") else read_registers
+    return read(unit, FUNCTION[confirm.table], address, len(confirm.values))
+
+
+def _address(part: Write | Confirm, arguments: Mapping[str, int]) -> int:
+    step = _resolve(part.address_step, arguments) - 1 if part.address_step else 0
+    return part.address + step
 
 
 def _resolve(value: int | str, arguments: Mapping[str, int]) -> int:

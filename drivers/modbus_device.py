@@ -13,17 +13,16 @@ from functools import partial
 
 from drivers.bus.line import Line
 from drivers.bus.transaction import DeviceTiming, Result, Transaction
-from drivers.modbus_action import Run
+from drivers.modbus_action import Run, first_confirm
 from drivers.profile import ModbusPoint, ModbusProfile
+from drivers.read_plan import TIMELESS, LineCost, plan_reads
 from edge.core.errors import Absent, Garbled, NoAnswer, Refused
 from edge.core.instant import Clock, Instant
 from edge.core.model import Command, DeviceId, Outcome, Point, PointId, Quality, Sample
 from edge.core.ports import Class
-from protocols.modbus import Request, read_bits, read_registers
+from protocols.modbus import Answer, Request
 from protocols.registers import decode, scaling, width
 
-_FUNCTION = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
-_MOST_BITS = 2000
 _QUALITY: dict[type, Quality] = {
     NoAnswer: Quality.NO_ANSWER,
     Garbled: Quality.GARBLED,
@@ -44,17 +43,24 @@ class _Field:
     convert: Callable[[tuple[int, ...]], tuple[float | None, Quality]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Read:
-    """One question that fetches neighbouring points; the same only if it is the same object."""
+    """One question that fetches neighbouring points; the same only if it is the same object.
+
+    ``parts``: its fields, those that feed alarms first. ``watch``: there are such. ``open``: it has
+    been asked and its samples have not been delivered. ``left``: how often it may be asked again.
+    """
 
     request: Request
     bits: int
-    fields: tuple[_Field, ...]
+    parts: tuple[tuple[_Field, ...], ...]
+    watch: bool
+    open: bool = False
+    left: int = 0
 
-    def among(self, urgent: frozenset[PointId], wanted: bool) -> tuple[_Field, ...]:
-        """The fields that are urgent, or those that are not."""
-        return tuple(field for field in self.fields if (field.point.id in urgent) is wanted)
+
+_Done = Callable[[tuple[Sample, ...]], None]
+_Values = Callable[[_Field], tuple[float | None, Quality]]
 
 
 class ModbusDevice:
@@ -73,8 +79,13 @@ class ModbusDevice:
         clock: Clock,
         *,
         urgent: frozenset[PointId] = frozenset(),
+        line_cost: LineCost = TIMELESS,
+        lost: bool = False,
     ) -> None:
-        """``urgent``: points that are delivered before the rest of their answer is decoded."""
+        """``urgent``: points that feed alarms. They are asked for in the class of the poll, the
+        others as LOG, and delivered before the rest of their answer is decoded. ``lost``: the
+        device was silent when the agent last ran.
+        """
         self.id = DeviceId(name)
         self.points = points
         self.actions = tuple(profile.actions)
@@ -87,34 +98,50 @@ class ModbusDevice:
             timeout_s=timing.timeout_ms / 1000,
             late_s=timing.late_ms / 1000,
             gap_s=timing.gap_ms / 1000,
+            turnaround_s=timing.turnaround_ms / 1000,
         )
-        self._reads = _plan_reads(address, profile, {p.id.split(".", 1)[1]: p for p in points})
-        self._parts = {
-            read: [part for part in (read.among(urgent, True), read.among(urgent, False)) if part]
-            for read in self._reads
-        }
-        self._open_reads = 0
+        self._retries = timing.retries
+        self._reads = _make_reads(
+            address, profile, {p.id.split(".", 1)[1]: p for p in points}, urgent, line_cost
+        )
         self._seq = itertools.count(1)
         self._runs: dict[str, Run] = {}
+        probe = self._reads[0].request if self._reads else first_confirm(address, profile.actions)
+        if probe is not None:
+            line.introduce(probe, self._timing, lost=lost)
 
-    def poll(
-        self,
-        deadline: Instant,
-        done: Callable[[tuple[Sample, ...]], None],
-        priority: Class,
-    ) -> bool:
-        """Ask for every point once; neighbours share a question. See Sensor.poll."""
-        if self._open_reads or self._line.owes(self._unit):
+    @property
+    def idle(self) -> bool:
+        """Whether a poll would ask for every point now."""
+        return not any(read.open for read in self._reads) and self._readable
+
+    @property
+    def _readable(self) -> bool:
+        return self._line.readable_at(self._unit) <= self._clock.now()
+
+    def poll(self, deadline: Instant, done: _Done, priority: Class) -> bool:
+        """Ask for every point once; neighbours share a question. See Sensor.poll.
+
+        Questions that feed no alarm are only of class LOG, so they never delay one that does.
+        """
+        if self._line.lost(self._unit):
+            for read in self._reads:
+                if not read.open:
+                    self._deliver(read, done, _failure(Quality.LOST), self._clock.now())
+            return True
+        due = [read for read in self._reads if not read.open]
+        if not due or not self._readable:
             return False
-        self._open_reads = len(self._reads)
-        for read in self._reads:
-            self._line.submit(
-                Transaction(
-                    read.request, priority, deadline, self._timing,
-                    partial(self._read_ended, read, done),
-                )
-            )  # fmt: skip
+        for read in due:
+            read.open = True
+            read.left = self._retries
+        for read in due:
+            self._ask(read, done, deadline, priority if read.watch else Class.LOG)
         return True
+
+    def _ask(self, read: _Read, done: _Done, deadline: Instant, priority: Class) -> None:
+        ended = partial(self._read_ended, read, done, deadline, priority)
+        self._line.submit(Transaction(read.request, priority, deadline, self._timing, ended))
 
     def apply(self, command: Command, done: Callable[[Outcome], None]) -> None:
         """Carry an action out, and again until it is confirmed or too late. See Actuator.apply."""
@@ -134,27 +161,44 @@ class ModbusDevice:
         done(outcome)
 
     def _read_ended(
-        self, read: _Read, done: Callable[[tuple[Sample, ...]], None], result: Result
+        self, read: _Read, done: _Done, deadline: Instant, priority: Class, result: Result
     ) -> None:
-        self._open_reads -= 1
+        if result.error is None:
+            read.open = False
+            self._deliver(read, done, _values(read, result.answer), result.at)
+            return
+        lost = self._line.lost(self._unit)
+        again = isinstance(result.error, NoAnswer | Garbled) and not lost and read.left > 0
+        if again and self._line.readable_at(self._unit) < deadline:
+            # asked again within its period, once no late answer can be mistaken any more
+            read.left -= 1
+            self._ask(read, done, deadline, priority)
+            return
+        read.open = False
+        quality = Quality.LOST if lost else _QUALITY[type(result.error)]
+        self._deliver(read, done, _failure(quality), result.at)
+
+    def _deliver(self, read: _Read, done: _Done, values: _Values, at: Instant) -> None:
         utc = self._clock.utc()
         seq = next(self._seq)
-        values = _values(read, result)
-        for part in self._parts[read]:
+        for part in read.parts:
             samples = []
             for field in part:
                 value, quality = values(field)
                 point = field.point
-                samples.append(Sample(point.id, value, point.unit, quality, result.at, utc, seq))
+                samples.append(Sample(point.id, value, point.unit, quality, at, utc, seq))
             done(tuple(samples))
 
 
-def _values(read: _Read, result: Result) -> Callable[[_Field], tuple[float | None, Quality]]:
-    """How to get a field's value and quality out of what a read brought."""
-    answer = result.answer
+def _failure(quality: Quality) -> _Values:
+    """Every field without a value."""
+    return lambda _: (None, quality)
+
+
+def _values(read: _Read, answer: Answer | None) -> _Values:
+    """How to get a field's value and quality out of an answer."""
     if answer is None:
-        failure = None, _QUALITY[type(result.error)]
-        return lambda _: failure
+        raise AssertionError("only a broadcast ends without an answer, and no read is one")
     if read.bits:
         bits = answer.bits(read.bits)
         return lambda field: (float(bits[field.offset]), Quality.GOOD)
@@ -194,44 +238,36 @@ def _converter(
     return convert
 
 
-def _plan_reads(unit: int, profile: ModbusProfile, points: dict[str, Point]) -> tuple[_Read, ...]:
-    """Group a profile's points into as few questions as its limits allow."""
-    reads: list[_Read] = []
-    for table, function in _FUNCTION.items():
-        mapped = sorted(
-            ((spot, points[name]) for name, spot in profile.points.items() if spot.table == table),
-            key=lambda pair: pair[0].address,
+def _make_reads(
+    unit: int,
+    profile: ModbusProfile,
+    points: dict[str, Point],
+    urgent: frozenset[PointId],
+    line_cost: LineCost,
+) -> tuple[_Read, ...]:
+    """The questions of a profile, those that feed alarms first."""
+    cost = line_cost.with_turnaround(profile.timing)
+    watched = [name for name, point in points.items() if point.id in urgent]
+    reads = []
+    for planned in plan_reads(profile.points, profile.limits, cost, watched):
+        fields = [
+            _Field(
+                points[name],
+                profile.points[name].address - planned.address,
+                _converter(profile.points[name], profile.points[name].address - planned.address),
+            )
+            for name in planned.names
+        ]
+        parts = [
+            tuple(field for field in fields if (field.point.id in urgent) is first)
+            for first in (True, False)
+        ]
+        reads.append(
+            _Read(
+                planned.request(unit),
+                planned.count if planned.bits else 0,
+                tuple(part for part in parts if part),
+                planned.watch,
+            )
         )
-        bits = table in ("coil", "discrete")
-        most = _MOST_BITS if bits else profile.limits.max_registers
-        group: list[tuple[ModbusPoint, Point]] = []
-        for spot, point in mapped:
-            start = group[0][0].address if group else spot.address
-            end = max((_end(each) for each, _ in group), default=spot.address)
-            near = spot.address - end <= profile.limits.max_gap and _end(spot) - start <= most
-            if group and not near:
-                reads.append(_make_read(unit, function, group, bits))
-                group = []
-            group.append((spot, point))
-        if group:
-            reads.append(_make_read(unit, function, group, bits))
     return tuple(reads)
-
-
-def _end(spot: ModbusPoint) -> int:
-    bit_table = spot.table in ("coil", "discrete") or spot.type == "bit"
-    return spot.address + (1 if bit_table else width(spot.type))
-
-
-def _make_read(
-    unit: int, function: int, group: list[tuple[ModbusPoint, Point]], bits: bool
-) -> _Read:
-    start = group[0][0].address
-    count = max(_end(spot) for spot, _ in group) - start
-    fields = tuple(
-        _Field(point, spot.address - start, _converter(spot, spot.address - start))
-        for spot, point in group
-    )
-    if bits:
-        return _Read(read_bits(unit, function, start, count), count, fields)
-    return _Read(read_registers(unit, function, start, count), 0, fields)

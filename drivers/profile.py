@@ -75,6 +75,11 @@ class Timing(Protocol):
     """How long a Modbus device may take, in milliseconds from the last byte of the question."""
 
     @property
+    def turnaround_ms(self) -> int:
+        """The longest that it takes to begin its answer, if it answers."""
+        ...
+
+    @property
     def timeout_ms(self) -> int:
         """Give up when the answer has not begun by then."""
         ...
@@ -89,6 +94,11 @@ class Timing(Protocol):
         """Silence the device needs before a question, beyond the line's own."""
         ...
 
+    @property
+    def retries(self) -> int:
+        """How often a read without a valid answer is asked again within its period."""
+        ...
+
 
 class Limits(Protocol):
     """What one read may cover."""
@@ -101,6 +111,11 @@ class Limits(Protocol):
     @property
     def max_gap(self) -> int:
         """Registers that may be read only to bridge a gap between points."""
+        ...
+
+    @property
+    def pipeline(self) -> int:
+        """Questions that may be under way at once; more than one only on TCP."""
         ...
 
 
@@ -152,6 +167,11 @@ class Action(Protocol):
     @property
     def write(self) -> Sequence[Write]:
         """In this order."""
+        ...
+
+    @property
+    def broadcast(self) -> bool:
+        """Write to every device on the line at once (address 0), which none answers."""
         ...
 
     @property

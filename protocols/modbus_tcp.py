@@ -21,37 +21,38 @@ def tcp_frame(request: Request, transaction: int) -> bytes:
 class TcpReader:
     """Finds answers in the bytes of one connection, split and joined anywhere. Never raises.
 
-    ``stray`` counts frames that answer no open question. ``broken`` says what was wrong with a
-    header; from then on frame limits are unknown, nothing more is read, and the connection must be
-    closed. At most one frame stays buffered beyond what was fed last.
+    Several questions may be open at once. ``stray`` counts frames that answer none of them.
+    ``broken`` says what was wrong with a header; from then on frame limits are unknown, nothing
+    more is read, and the connection must be closed. At most one frame stays buffered beyond what
+    was fed last.
     """
 
     def __init__(self) -> None:
         self.stray = 0
         self.broken = ""
         self._buffer = bytearray()
-        self._request: Request | None = None
-        self._transaction = 0
-        self._found = Seen.NOTHING
+        self._open: dict[int, Request] = {}
+        self._found: dict[int, Seen] = {}
 
-    @property
-    def seen(self) -> Seen:
-        """What came since ``expect`` instead of the answer.
+    def seen(self, transaction: int) -> Seen:
+        """What came for this open question instead of its answer.
 
         Any but NOTHING and PARTIAL: the device has replied to this transaction, and wrongly.
         """
-        if self._found is Seen.NOTHING and self._buffer:
-            return Seen.PARTIAL
-        return self._found
+        found = self._found.get(transaction, Seen.NOTHING)
+        return Seen.PARTIAL if found is Seen.NOTHING and self._buffer else found
 
     def expect(self, request: Request, transaction: int) -> None:
-        """Look for the answer to this question from now on; an older one is given up."""
-        self._request = request
-        self._transaction = transaction
-        self._found = Seen.NOTHING
+        """Look for the answer to this question too, from now on."""
+        self._open[transaction] = request
 
-    def feed(self, data: bytes) -> Answer | Declined | None:
-        """Take what arrived; the answer as soon as its last byte is here.
+    def forget(self, transaction: int) -> None:
+        """This question was given up: its answer is a stray from now on."""
+        self._open.pop(transaction, None)
+        self._found.pop(transaction, None)
+
+    def feed(self, data: bytes) -> tuple[int, Answer | Declined] | None:
+        """Take what arrived; an answer and its transaction as soon as its last byte is here.
 
         What follows an answer stays buffered until the next call, which may be with no bytes.
         """
@@ -60,15 +61,16 @@ class TcpReader:
         self._buffer += data
         while (frame := self._take_frame()) is not None:
             transaction, unit, pdu = frame
-            if self._request is None or transaction != self._transaction:
+            request = self._open.get(transaction)
+            if request is None:
                 self.stray += 1
                 continue
-            result = judge(self._request, unit, pdu)
+            result = judge(request, unit, pdu)
             if isinstance(result, Seen):
-                self._found = result
+                self._found[transaction] = result
                 continue
-            self._request = None
-            return result
+            self.forget(transaction)
+            return transaction, result
         return None
 
     def _take_frame(self) -> tuple[int, int, bytes] | None:

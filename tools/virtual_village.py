@@ -6,7 +6,7 @@ No process, no terminal, no waiting.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from drivers.bus.port import OnBytes, OnLost, Opener, Port
@@ -14,8 +14,9 @@ from edge.app.compose import Agent, compose
 from edge.app.config import load_site
 from edge.app.config.model import BusConfig, Site
 from edge.core.instant import Instant, Timer, Utc
-from edge.core.model import Alarm, Record, RecordKind, Sample
+from edge.core.model import Alarm, Notice, Record, RecordKind, RuleId, Sample
 from edge.engine.bodies import alarm_from
+from edge.engine.conformance import Limit
 from tools.twins.ascii_sensor import AsciiGauge
 from tools.twins.modbus_slave import RtuSlave, TcpSlave
 from tools.twins.outputs import Amplifier, RelayBoard
@@ -57,6 +58,15 @@ class MemoryJournal:
         newest = {str(body["rule"]): body for body in self.bodies(RecordKind.ALARM)}
         return [alarm_from(body) for body in newest.values()]
 
+    def lost(self) -> set[tuple[str, int]]:
+        """The lines and addresses that were silent at last, as a restart would find them."""
+        newest = {(body["bus"], body["address"]): body for body in self.bodies(RecordKind.DEVICE)}
+        return {
+            (str(bus), address)
+            for (bus, address), body in newest.items()
+            if body["event"] == Notice.LOST.value and isinstance(address, int)
+        }
+
 
 class _Life:
     """The clock of one agent process: when it is killed, what it had scheduled never happens."""
@@ -73,7 +83,7 @@ class _Life:
         """As Clock."""
         return self._clock.utc()
 
-    def call_at(self, at: Instant, callback: Callable[[], None]) -> Timer:
+    def call_at(self, at: Instant, callback: Callable[[], None], *, exact: bool = False) -> Timer:
         """As Clock, while alive."""
         return self._clock.call_at(at, lambda: callback() if self.alive else None)
 
@@ -84,7 +94,10 @@ class VirtualVillage:
     The agent can be killed and restarted.
     """
 
-    def __init__(self, folder: Path, *, slower: int = 1) -> None:
+    def __init__(
+        self, folder: Path, *, slower: int = 1, limits: Mapping[RuleId, Limit] | None = None
+    ) -> None:
+        self._limits = limits or {}
         self.clock = VirtualClock()
         self.world = World(self.clock.now)
         self.relay = RelayBoard(self.world)
@@ -98,12 +111,14 @@ class VirtualVillage:
             },
             turnaround_ms=10.0,
         )
-        horns = RtuSlave({3: self.relay, 4: self.horn}, turnaround_ms=10.0)
+        horns = RtuSlave({3: self.relay}, turnaround_ms=10.0)
+        speaker = RtuSlave({4: self.horn}, turnaround_ms=10.0)
         power = TcpSlave({1: Tracer(self.world)}).connection()
-        self.slaves = {"field": field, "horns": horns}
+        self.slaves = {"field": field, "horns": horns, "speaker": speaker}
         self.lines = {
             "field": VirtualLine(field, self.clock, 9600),
             "horns": VirtualLine(horns, self.clock, 19200),
+            "speaker": VirtualLine(speaker, self.clock, 19200),
             "power": VirtualLine(power, self.clock, None),
             "rain-text": VirtualLine(AsciiGauge(self.world), self.clock, 9600),
         }
@@ -116,8 +131,9 @@ class VirtualVillage:
         """A new agent process on the same wires, with the alarms the journal kept."""
         self._life = _Life(self.clock)
         self.agent: Agent = compose(
-            self.site, self._life, self.journal, run="test", opener_of=self._opener_of
-        )
+            self.site, self._life, self.journal, run="test", opener_of=self._opener_of,
+            limits=self._limits, lost=self.journal.lost(),
+        )  # fmt: skip
         self.agent.start(self.journal.alarms())
 
     def kill(self) -> None:
@@ -150,7 +166,7 @@ def _load(folder: Path, slower: int) -> Site:
     """The demonstration's site; ``slower`` multiplies every period."""
     text = _DEMO_SITE.read_text("utf-8")
     text = re.sub(r"period_ms = (\d+)", lambda m: f"period_ms = {int(m[1]) * slower}", text)
-    for name in ("field", "horns", "rain-text"):
+    for name in ("field", "horns", "speaker", "rain-text"):
         text = text.replace(f"@{name}@", f"/dev/{name}")
     path = folder / "site.toml"
     path.write_text(text, "utf-8")

@@ -14,7 +14,7 @@ from edge.core.errors import StoreError
 from protocols.envelope import Envelope
 from uplink.outbox import LEASE_BYTES, LEASE_RECORDS, Lease, Want
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSIONS: Final = (1, 2)
 BUSY_MS: Final = 500
 """WAL readers wait only while the writer recovers or resets the log: moments."""
 
@@ -138,9 +138,9 @@ class JournalReader:
         )
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version != SCHEMA_VERSION:
+            if version not in SCHEMA_VERSIONS:
                 raise StoreError(
-                    f"journal {self._path} has schema {version}, not {SCHEMA_VERSION}",
+                    f"journal {self._path} has schema {version}, not one of {SCHEMA_VERSIONS}",
                     hint="run `tongluo link` and `tongluo run` from the same version",
                 )
         except (sqlite3.Error, StoreError):

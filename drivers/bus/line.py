@@ -1,9 +1,12 @@
 """One owner of one Modbus line: who goes next, when it may, and whose answer this is.
 
+Non-preemptive earliest deadline first within act, watch and log, in this order; an attempt is never
+broken off, and between any two attempts the most urgent question goes first.
+
 A late answer is never taken for the next one. Modbus RTU answers carry no address, so after a
 question that stayed unanswered the device *owes* an answer: until it has come, or can no longer
-come, that device is not asked anything else. Others on the line, and writes, whose answers repeat
-the question, are not held up.
+come, that device is not read. Others on the line, and writes, whose answers repeat the question,
+are not held up.
 
 Everything runs in plain callbacks: the answer's last byte, the decision it causes and the first
 byte of the resulting command are one call.
@@ -11,64 +14,84 @@ byte of the resulting command are one call.
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import logging
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 
 from drivers.bus.connection import Connection
 from drivers.bus.dialect import Dialect, Reply
+from drivers.bus.owed import Owed
+from drivers.bus.patience import Patience
 from drivers.bus.port import Opener
-from drivers.bus.transaction import Result, Transaction, UnitCount
-from edge.core.errors import Absent, DeviceError, Garbled, NoAnswer, Refused
+from drivers.bus.prober import Prober
+from drivers.bus.quarantine import Quarantine
+from drivers.bus.silence import Silence
+from drivers.bus.strays import Strays
+from drivers.bus.transaction import (
+    DeviceTiming,
+    Exchange,
+    Result,
+    Transaction,
+    UnderWay,
+    UnitCount,
+    failure,
+    refusal,
+)
+from drivers.bus.waiting import Waiting
+from edge.core.errors import Absent, DeviceError, NoAnswer
+from edge.core.histogram import Histogram
 from edge.core.instant import NS_PER_S, Clock, Instant, Timer, after, ms_between
+from edge.core.model import Notice
 from edge.core.ports import Class
-from protocols.modbus import Declined, exception_name
+from protocols.modbus import Declined, Request, Seen
 
 _log = logging.getLogger("tongluo.bus")
 
-# Slaves need time to carry a broadcast out before the next question (V1.02, 2.1: 100 to 200 ms).
-_BROADCAST_S = 0.1
-# A line that never falls silent is spoken on anyway: for a siren at once, else after a while.
-_TALK_OVER_S = {Class.ACT: 0.05, Class.WATCH: 0.5, Class.LOG: 0.5}
+# What came may be the device's and damaged; these say that it was not the device's at all.
+_SILENCE = (Seen.NOTHING, Seen.ECHO, Seen.OTHER_UNIT)
+_EXCHANGES_KEPT = 64
+# Beyond the profile's turnaround: what this machine may take to notice.
+_SLOW_MARGIN_S = 0.005
 
-
-@dataclass(slots=True)
-class _Owed:
-    """An answer that has not come: until when it may, and who listens for it."""
-
-    until: Instant
-    asked: Instant
-    heard: Callable[[bytes], bool]
-
-
-_Entry = tuple[Class, Instant, int, Transaction]
+OnNotice = Callable[[int | None, Notice, str], None]
+"""Told of an address (None: nobody knows whose), what became of it, and details."""
 
 
 class Line:
     """The one owner of a line.
 
-    ``submit`` from anywhere on the loop; ``start`` and ``stop`` bracket it.
+    ``submit`` from anywhere on the loop; ``start`` and ``stop`` bracket it. ``exchanges`` are the
+    last ones on the line, ``busy_ns`` the line time each class has had, ``waits`` how long its
+    questions waited for their first byte, in milliseconds.
     """
 
-    def __init__(self, name: str, opener: Opener, dialect: Dialect, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        opener: Opener,
+        dialect: Dialect,
+        clock: Clock,
+        on_notice: OnNotice | None = None,
+    ) -> None:
         self.name = name
         self.units: dict[int, UnitCount] = defaultdict(UnitCount)
-        self.stray_bytes = 0
+        self.strays = Strays()
+        self.quarantine = Quarantine()
+        self.exchanges: deque[Exchange] = deque(maxlen=_EXCHANGES_KEPT)
+        self.busy_ns: dict[Class, int] = dict.fromkeys(Class, 0)
+        self.waits = {each: Histogram() for each in Class}
         self._clock = clock
         self._dialect = dialect
+        self._on_notice = on_notice or (lambda *_: None)
         self._connection = Connection(name, opener, clock, self._on_bytes, self._on_change)
-        self._queue: list[_Entry] = []
-        self._order = itertools.count()
-        self._current: Transaction | None = None
-        self._asked = Instant(0)
-        self._quiet_from = Instant(0)
-        self._wanted_since: Instant | None = None
-        self._timer: Timer | None = None
+        self._waiting = Waiting()
+        self._open: dict[int, UnderWay] = {}
+        self._silence = Silence(dialect.silence_ns)
         self._wake: Timer | None = None
-        self._owed: dict[int, _Owed] = {}
+        self._owed = Owed()
+        self._patience = Patience(dialect, self.quarantine)
+        self._prober = Prober(self.quarantine, clock, self.submit, self._note_probe)
         self._unanswered = 0
 
     @property
@@ -89,7 +112,7 @@ class Line:
     @property
     def waiting(self) -> int:
         """Transactions that have not begun."""
-        return len(self._queue)
+        return len(self._waiting)
 
     def start(self) -> None:
         """Open the port; if it is not there, questions end Absent until it is."""
@@ -98,97 +121,78 @@ class Line:
     def stop(self) -> None:
         """Close for good. What was under way or waiting ends Absent."""
         self._connection.stop()
+        self._prober.stop()
+        if self._wake is not None:
+            self._wake.cancel()
         self._fail_all("the line was closed")
 
-    def owes(self, unit: int) -> bool:
-        """Whether this device must not be read now, because an older answer may still come."""
-        owed = self._owed.get(unit)
-        return owed is not None and owed.until > self._clock.now()
+    def readable_at(self, unit: int) -> Instant:
+        """From when on this device may be read: before, an older answer may still come."""
+        now = self._clock.now()
+        return self._owed.until(unit, now) or now
+
+    def lost(self, unit: int) -> bool:
+        """Whether this device is only probed, because it has been silent."""
+        return unit in self.quarantine.lost
+
+    def introduce(self, request: Request, timing: DeviceTiming, *, lost: bool = False) -> None:
+        """Tell how to probe a device; ``lost``: it was when the agent last ran."""
+        self._prober.introduce(request, timing, self._patience.probe_ns(request, timing))
+        if lost:
+            self.quarantine.condemn(request.unit, self._clock.now())
+            self._prober.plan()
 
     def submit(self, transaction: Transaction) -> None:
         """Take a question. Its ``done`` is called exactly once, possibly before this returns."""
-        heapq.heappush(
-            self._queue,
-            (transaction.priority, transaction.deadline, next(self._order), transaction),
-        )
-        if self._current is None:
+        transaction.submitted = self._clock.now()
+        if transaction.priority is Class.WATCH:
+            # the deadline of a poll is its next release
+            self._patience.released(
+                transaction.request.unit, transaction.submitted, transaction.deadline
+            )
+        self._waiting.add(transaction)
+        if len(self._open) < self._dialect.most_open:
             self._advance()
+
+    def withdraw(self, transaction: Transaction) -> bool:
+        """Take a question back that has not begun; its ``done`` is not called. False if it has."""
+        return self._waiting.remove(transaction)
 
     # -- choosing and beginning -------------------------------------------------------------
 
     def _advance(self) -> None:
         """Begin the most urgent question that may be asked now, or set the alarm clock for it."""
-        while self._current is None and self._queue:
+        while len(self._open) < self._dialect.most_open and self._waiting:
             now = self._clock.now()
             if not self._connection.up:
                 self._fail_all(self._connection.reason)
                 return
-            pick = self._pick(now)
-            if pick is None:
+            for late in self._waiting.expired(now):
+                owed = self._owed.until(late.request.unit, now)
+                why = "busy" if owed is None else "owed an older answer"
+                self._end(late, NoAnswer(f"{self._place(late)}: {why} until the deadline"), now)
+            entry, again = self._waiting.take(now, self._held_until)
+            if entry is None:
+                if again is not None:
+                    self._wake_at(again)
                 return
-            free = self._free_at(pick[3], now)
+            quiet = now if self._open else self._silence.enough_at(entry[3], now)
+            free = max(quiet, self._patience.room_at(entry[3], now))
             if free > now:
-                heapq.heappush(self._queue, pick)
+                self._waiting.put_back(entry)
                 self._wake_at(free)
                 return
-            self._begin(pick[3])
-
-    def _pick(self, now: Instant) -> _Entry | None:
-        """The first question in order that is not worthless and not held.
-
-        Worthless ones end here.
-        """
-        held: list[_Entry] = []
-        earliest: Instant | None = None
-        pick: _Entry | None = None
-        while self._queue and pick is None:
-            entry = heapq.heappop(self._queue)
-            transaction = entry[3]
-            if transaction.deadline < now:
-                why = "owed an older answer" if self.owes(transaction.request.unit) else "busy"
-                late = NoAnswer(f"{self._place(transaction)}: {why} until the deadline")
-                self._end(transaction, late, now)
-                continue
-            until = self._held_until(transaction, now)
-            if until is None:
-                pick = entry
-            else:
-                held.append(entry)
-                look_again = min(until, Instant(transaction.deadline + 1))
-                earliest = look_again if earliest is None else min(earliest, look_again)
-        for entry in held:
-            heapq.heappush(self._queue, entry)
-        if pick is None and earliest is not None:
-            self._wake_at(earliest)
-        return pick
+            self._begin(entry[3])
 
     def _held_until(self, transaction: Transaction, now: Instant) -> Instant | None:
         """Until when this question's answer could be confused with one that is owed."""
-        request = transaction.request
-        owed = self._owed.get(request.unit)
-        if owed is None:
+        if transaction.request.self_identifying or not self._owed:
             return None
-        if owed.until <= now:
-            del self._owed[request.unit]
-            return None
-        return None if request.self_identifying else owed.until
-
-    def _free_at(self, transaction: Transaction, now: Instant) -> Instant:
-        """When the line has been silent long enough for this question."""
-        gap = max(self._dialect.silence_ns, round(transaction.timing.gap_s * NS_PER_S))
-        free = Instant(self._quiet_from + gap)
-        if free <= now:
-            self._wanted_since = None
-            return now
-        if self._wanted_since is None:
-            self._wanted_since = now
-        patience = _TALK_OVER_S[transaction.priority]
-        return Instant(min(free, after(self._wanted_since, seconds=gap / NS_PER_S + patience)))
+        return self._owed.until(transaction.request.unit, now)
 
     def _begin(self, transaction: Transaction) -> None:
         request = transaction.request
-        frame = self._dialect.frame(request)
-        self._wanted_since = None
+        tag, frame = self._dialect.frame(request)
         self.units[request.unit].questions += 1
         now = self._clock.now()
         try:
@@ -197,116 +201,162 @@ class Line:
             self._end(transaction, Absent(f"{self._place(transaction)}: {error}"), now)
             return
         transaction.first_byte = now
-        self._dialect.expect(request)
-        self._current = transaction
-        self._asked = now
+        self.waits[transaction.priority].add(ms_between(transaction.submitted, now))
+        self._dialect.expect(request, tag)
         question_s, answer_s = self._dialect.line_s(request)
-        self._quiet_from = after(now, seconds=question_s)
-        wait_s = _BROADCAST_S if request.broadcast else transaction.timing.timeout_s + answer_s
-        self._timer = self._clock.call_at(after(now, seconds=question_s + wait_s), self._on_timeout)
+        asked_until = after(now, seconds=question_s)
+        self._silence.broken(asked_until)
+        wait_s = self._patience.wait_s(transaction)
+        timer = self._clock.call_at(
+            after(asked_until, seconds=wait_s), partial(self._on_timeout, tag)
+        )
+        self._open[tag] = UnderWay(
+            transaction, now, question_s,
+            after(asked_until, seconds=wait_s + answer_s), timer,
+        )  # fmt: skip
 
     # -- what comes back --------------------------------------------------------------------
 
     def _on_bytes(self, data: bytes) -> None:
         at = self._clock.now()
-        self._quiet_from = max(self._quiet_from, at)
-        if self._owed:
-            self._hear_owed(data, at)
-        transaction = self._current
-        if transaction is None:
-            self.stray_bytes += len(data)
-            if self._dialect.broken():
-                self._connection.restart(self._dialect.broken())
+        self._silence.since = max(self._silence.since, at)
+        late = bool(self._owed) and self._hear_owed(data, at)
+        if not self._open:
+            if not late:
+                self._hear_stray(data, at)
             self._advance()
-            return
-        reply = self._dialect.feed(data)
-        if reply is not None:
-            self._answered(transaction, reply, at)
-        elif self._dialect.broken():
-            self._connection.restart(self._dialect.broken())
+        for each in self._open.values():
+            each.heard += data
+        found = self._dialect.feed(data) if self._open else None
+        while found is not None:
+            self._answered(*found, at)
+            found = self._dialect.feed(b"") if self._dialect.most_open > 1 else None
+        if reason := self._dialect.broken():
+            self._connection.restart(reason)
 
-    def _answered(self, transaction: Transaction, reply: Reply, at: Instant) -> None:
+    def _answered(self, tag: int, reply: Reply, at: Instant) -> None:
+        open_ = self._open.pop(tag)
+        transaction = open_.transaction
+        unit = transaction.request.unit
         self._unanswered = 0
         self._connection.confirm()
-        count = self.units[transaction.request.unit]
-        question_s, answer_s = self._dialect.line_s(transaction.request)
-        count.turnaround_ms = ms_between(self._asked, at) - (question_s + answer_s) * 1000
+        count = self.units[unit]
+        heard_s = len(open_.heard) * self._dialect.character_s
+        turnaround_s = max(0.0, (at - open_.asked) / NS_PER_S - open_.question_s - heard_s)
+        count.turnaround.add(turnaround_s * 1000)
+        most_s = transaction.timing.turnaround_s
+        count.slow += most_s is not None and turnaround_s > most_s + _SLOW_MARGIN_S
+        if not transaction.request.self_identifying:
+            self._patience.answered(unit, turnaround_s)
+        if self._dialect.echoed():
+            count.echoes += 1
+        self._heard_of(unit)
         if isinstance(reply, Declined):
             count.refusals += 1
-            name = exception_name(reply.code)
-            refused = Refused(
-                f"{self._place(transaction)}: exception {reply.code} ({name})", code=reply.code
-            )
-            self._finish(Result(None, refused, transaction.first_byte, at))
+            refused = refusal(self._place(transaction), reply.code)
+            self._finish(open_, Result(None, refused, transaction.first_byte, at), "refusal")
         else:
             count.answers += 1
-            self._finish(Result(reply, None, transaction.first_byte, at))
+            self._finish(open_, Result(reply, None, transaction.first_byte, at), "answer")
 
-    def _on_timeout(self) -> None:
-        self._timer = None
-        transaction = self._current
-        if transaction is None:
-            return
+    def _on_timeout(self, tag: int) -> None:
+        open_ = self._open[tag]
+        transaction = open_.transaction
         now = self._clock.now()
         request = transaction.request
         if request.broadcast:
-            self._finish(Result(None, None, transaction.first_byte, now))
+            del self._open[tag]
+            self._finish(open_, Result(None, None, transaction.first_byte, now), "broadcast")
             return
-        seen, used_up = self._dialect.seen()
+        if open_.heard and now < open_.most:
+            # an answer has begun: it gets the time of the longest one
+            open_.timer = self._clock.call_at(open_.most, partial(self._on_timeout, tag))
+            return
+        del self._open[tag]
+        seen = self._dialect.seen(tag)
         count = self.units[request.unit]
-        error: DeviceError
-        place = self._place(transaction)
-        if seen == "nothing":
-            count.timeouts += 1
-            error = NoAnswer(
-                f"{place}: no answer within {transaction.timing.timeout_s * 1000:.0f} ms"
-            )
-        else:
-            count.garbled += 1
-            error = Garbled(f"{place}: no valid answer, but {seen}", seen=seen)
-        self._note_unanswered(transaction, used_up, now)
-        self._finish(Result(None, error, transaction.first_byte, now))
+        waited_ms = ms_between(open_.asked, now) - open_.question_s * 1000
+        error = failure(self._place(transaction), seen, waited_ms)
+        count.timeouts += seen is Seen.NOTHING
+        count.garbled += seen is not Seen.NOTHING
+        count.checksum_errors += seen is Seen.BAD_CRC
+        if self._dialect.echoed():
+            count.echoes += 1
+        if seen in (Seen.NOISE, Seen.OTHER_UNIT):
+            self._hear_stray(bytes(open_.heard), now)
+        self._note_unanswered(tag, open_, seen, now)
+        result = "silence" if seen is Seen.NOTHING else "garbled"
+        self._finish(open_, Result(None, error, transaction.first_byte, now), result)
 
-    def _note_unanswered(self, transaction: Transaction, used_up: bool, now: Instant) -> None:
+    def _note_unanswered(self, tag: int, open_: UnderWay, seen: Seen, now: Instant) -> None:
         self._unanswered += 1
+        transaction = open_.transaction
         request = transaction.request
-        if self._dialect.can_slip and not used_up and not request.self_identifying:
-            self._owed[request.unit] = _Owed(
-                after(now, seconds=transaction.timing.late_s),
-                self._asked,
-                self._dialect.listener(),
-            )
+        listener = self._dialect.give_up(tag)
+        if listener is not None and not request.self_identifying:
+            timing = transaction.timing
+            late_s = open_.question_s + timing.timeout_s + timing.late_s
+            until = after(open_.asked, seconds=late_s)
+            self._owed.note(request.unit, open_.asked, until, listener)
+        if self.quarantine.unheard(request.unit, now, silent=seen in _SILENCE):
+            _log.warning("bus=%s unit=%d event=lost seen=%s", self.name, request.unit, seen.value)
+            self._prober.plan()
+            self._on_notice(request.unit, Notice.LOST, seen.value)
+            for read in self._waiting.reads_of(request.unit):
+                self._end(read, NoAnswer(f"{self._place(read)}: lost"), now)
         patience = self._dialect.patience
         if patience is not None and self._unanswered >= patience:
             self._unanswered = 0
             self._connection.restart(f"{patience} questions in a row stayed unanswered")
 
-    def _hear_owed(self, data: bytes, at: Instant) -> None:
+    def _hear_owed(self, data: bytes, at: Instant) -> bool:
         """Listen for answers that were given up; one that comes after all sets its device free."""
-        for unit, owed in list(self._owed.items()):
-            if owed.heard(data):
-                del self._owed[unit]
-                self.units[unit].late += 1
-                _log.info(
-                    "bus=%s unit=%d event=late_answer after_ms=%.0f",
-                    self.name, unit, ms_between(owed.asked, at),
-                )  # fmt: skip
+        came = self._owed.hear(data)
+        for unit, asked in came:
+            self.units[unit].late += 1
+            late_ms = ms_between(asked, at)
+            self._patience.answered(unit, late_ms / 1000)
+            _log.info("bus=%s unit=%d event=late_answer after_ms=%.0f", self.name, unit, late_ms)
+            self._heard_of(unit)
+        return bool(came)
+
+    def _hear_stray(self, data: bytes, at: Instant) -> None:
+        if self.strays.feed(data, at):
+            unit = self.strays.unit
+            _log.warning("bus=%s unit=%s event=babbling", self.name, unit)
+            self._on_notice(unit, Notice.BABBLING, f"{self.strays.bytes} bytes that nobody asked")
+
+    def _heard_of(self, unit: int) -> None:
+        """A device has spoken; if it was lost, it is back."""
+        lost = self.quarantine.lost.get(unit)
+        if self.quarantine.heard(unit) and lost is not None:
+            silent_s = (self._clock.now() - lost.since) / NS_PER_S
+            _log.warning("bus=%s unit=%d event=back after_s=%.1f", self.name, unit, silent_s)
+            self._on_notice(unit, Notice.BACK, f"after {silent_s:.1f} s, {lost.probes} probes")
+
+    def _note_probe(self, unit: int) -> None:
+        self.units[unit].probes += 1
 
     # -- ending -----------------------------------------------------------------------------
 
-    def _finish(self, result: Result) -> None:
-        transaction = self._current
-        if transaction is None:
-            return
-        self._current = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _finish(self, open_: UnderWay, result: Result, how: str) -> None:
+        """``open_`` has left ``_open``: the line is free for what its answer causes."""
+        open_.timer.cancel()
+        transaction = open_.transaction
+        self.busy_ns[transaction.priority] += result.at - open_.asked
+        request = transaction.request
+        self.exchanges.append(
+            Exchange(
+                open_.asked, result.at, request.unit, request.function, transaction.priority, how
+            )
+        )
+        if self.strays.babbling and self.strays.quiet(result.at):
+            self._on_notice(self.strays.unit, Notice.QUIET, "")
         try:
             transaction.done(result)
         finally:
             # a fault in what the answer caused must not stop the line
-            if self._queue:
+            if self._waiting:
                 self._advance()
 
     def _end(self, transaction: Transaction, error: DeviceError, at: Instant) -> None:
@@ -314,20 +364,18 @@ class Line:
 
     def _fail_all(self, reason: str) -> None:
         now = self._clock.now()
-        current, self._current = self._current, None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        queue, self._queue = self._queue, []
-        waiting = [entry[3] for entry in sorted(queue)]
-        for transaction in waiting if current is None else [current, *waiting]:
+        under_way = list(self._open.values())
+        self._open.clear()
+        for open_ in under_way:
+            open_.timer.cancel()
+        for transaction in [*(each.transaction for each in under_way), *self._waiting.clear()]:
             self._end(transaction, Absent(f"{self._place(transaction)}: {reason}"), now)
 
     def _on_change(self, up: bool) -> None:
         self._owed.clear()
         self._dialect.restart()
         if up:
-            self._quiet_from = self._clock.now()
+            self._silence.since = self._clock.now()
             self._advance()
         else:
             self._fail_all(self._connection.reason)
@@ -335,12 +383,11 @@ class Line:
     def _wake_at(self, at: Instant) -> None:
         if self._wake is not None:
             self._wake.cancel()
-        self._wake = self._clock.call_at(at, self._woken)
+        self._wake = self._clock.call_at(at, self._woken, exact=True)
 
     def _woken(self) -> None:
         self._wake = None
-        if self._current is None:
-            self._advance()
+        self._advance()
 
     def _place(self, transaction: Transaction) -> str:
         return f"{self.name}/{transaction.request.unit}"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from edge.core.errors import DeviceError
-from edge.core.instant import Instant
+from edge.core.errors import DeviceError, Garbled, NoAnswer, Refused
+from edge.core.histogram import Histogram
+from edge.core.instant import Instant, Timer
 from edge.core.ports import Class
-from protocols.modbus import Answer, Request
+from protocols.modbus import Answer, Request, Seen, exception_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +17,15 @@ class DeviceTiming:
     """How long a device may take, in seconds, counted from the last byte of the question.
 
     ``timeout_s`` to the first byte of the answer; ``late_s``: an answer that was given up may still
-    come this much later, and until then the device is asked nothing else; ``gap_s``: silence the
-    device wants before a question, beyond the line's own.
+    come this much later, and until then the device is not read; ``gap_s``: silence the device wants
+    before a question, beyond the line's own; ``turnaround_s``: the longest it takes if it answers,
+    None if nobody knows.
     """
 
     timeout_s: float
     late_s: float = 1.0
     gap_s: float = 0.0
+    turnaround_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +43,93 @@ class Result:
 
 @dataclass(slots=True, eq=False)
 class Transaction:
-    """A question with its priority. ``deadline``: begun later than this it would be worthless."""
+    """A question: within its class the one with the earliest ``deadline`` goes first.
+
+    ``expires``: begun later than this it would be worthless; None: it waits for its turn.
+    """
 
     request: Request
     priority: Class
     deadline: Instant
     timing: DeviceTiming
     done: Callable[[Result], None]
+    expires: Instant | None = None
+    submitted: Instant = field(default=Instant(0), init=False)
     first_byte: Instant | None = field(default=None, init=False)
+
+
+@dataclass(slots=True, eq=False)
+class UnderWay:
+    """A question on its line. ``most`` is when it ends even if bytes have begun to come."""
+
+    transaction: Transaction
+    asked: Instant
+    question_s: float
+    most: Instant
+    timer: Timer
+    heard: bytearray = field(default_factory=bytearray)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What was on the line from ``begin`` to ``end``: for the schedule around a breach.
+
+    ``result`` is answer, refusal, silence, garbled, broadcast or absent.
+    """
+
+    begin: Instant
+    end: Instant
+    unit: int
+    function: int
+    priority: Class
+    result: str
 
 
 @dataclass(slots=True)
 class UnitCount:
-    """What one address on a line has done since start."""
+    """What one address on a line has done since start.
+
+    ``timeouts`` nothing came; ``garbled`` something else than an answer came, ``checksum_errors``
+    of them with a bad checksum; ``late`` answers came after they had been given up; ``echoes``
+    questions came back; ``slow`` answers took longer than the profile says.
+    """
 
     questions: int = 0
     answers: int = 0
     refusals: int = 0
     timeouts: int = 0
     garbled: int = 0
+    checksum_errors: int = 0
     late: int = 0
-    turnaround_ms: float = 0.0
+    echoes: int = 0
+    slow: int = 0
+    probes: int = 0
+    turnaround: Histogram = field(default_factory=Histogram)
+
+    def body(self) -> dict[str, object]:
+        """For status: counts, and the turnaround in milliseconds."""
+        return {
+            "questions": self.questions,
+            "answers": self.answers,
+            "refusals": self.refusals,
+            "timeouts": self.timeouts,
+            "garbled": self.garbled,
+            "checksum_errors": self.checksum_errors,
+            "late": self.late,
+            "echoes": self.echoes,
+            "slow": self.slow,
+            "probes": self.probes,
+            "turnaround": self.turnaround.body(),
+        }
+
+
+def refusal(place: str, code: int) -> Refused:
+    """The device said no."""
+    return Refused(f"{place}: exception {code} ({exception_name(code)})", code=code)
+
+
+def failure(place: str, seen: Seen, waited_ms: float) -> DeviceError:
+    """What came instead of an answer, or that nothing did."""
+    if seen is Seen.NOTHING:
+        return NoAnswer(f"{place}: no answer within {waited_ms:.0f} ms")
+    return Garbled(f"{place}: no valid answer, but {seen.value}", seen=seen.value)

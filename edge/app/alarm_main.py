@@ -9,7 +9,7 @@ import logging
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,11 +19,14 @@ from edge.app.config.model import Site
 from edge.app.local_socket import serve
 from edge.app.lock import hold
 from edge.app.priority import go_first
+from edge.app.proof import outcome
 from edge.app.services import Services
 from edge.app.supervisor import Supervisor
 from edge.core.instant import Instant, after, ms_between
-from edge.core.model import Alarm, Record, RecordKind, Urgency
+from edge.core.model import Alarm, Notice, Record, RecordKind, RuleId, Urgency
+from edge.core.ports import Class
 from edge.engine.bodies import alarm_from
+from edge.engine.conformance import Limit
 from edge.engine.journal import JournalWriter
 
 _log = logging.getLogger("tongluo.alarm")
@@ -35,7 +38,14 @@ _SWITCH_S = 0.0005
 _MEBIBYTE = 1 << 20
 
 
-async def run(site: Site, site_path: Path, state: Path, *, with_link: bool) -> None:
+async def run(
+    site: Site,
+    site_path: Path,
+    state: Path,
+    *,
+    with_link: bool,
+    limits: Mapping[RuleId, Limit] | None = None,
+) -> None:
     """Protect the site until SIGTERM or SIGINT. Raises AgentError if another agent runs here."""
     sys.setswitchinterval(_SWITCH_S)
     go_first()
@@ -44,13 +54,13 @@ async def run(site: Site, site_path: Path, state: Path, *, with_link: bool) -> N
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with hold(state, "alarm"):
-        async with _protect(site, site_path, state, with_link=with_link):
+        async with _protect(site, site_path, state, with_link, limits or {}):
             await stop.wait()
 
 
 @contextlib.asynccontextmanager
 async def _protect(
-    site: Site, site_path: Path, state: Path, *, with_link: bool
+    site: Site, site_path: Path, state: Path, with_link: bool, limits: Mapping[RuleId, Limit]
 ) -> AsyncIterator[None]:
     """Everything that runs, started in order and stopped in reverse: links first, sirens last."""
     loop = asyncio.get_running_loop()
@@ -70,13 +80,13 @@ async def _protect(
         block_s=site.journal.block_s,
         committed=committed,
     )
-    agent = compose(site, clock, journal, run=name)
-    loop.set_exception_handler(lambda _, context: _note_fault(agent, context))
     journal.start()
+    lost = _lost(journal.kept_devices())
+    agent = compose(site, clock, journal, run=name, limits=limits, lost=lost)
+    loop.set_exception_handler(lambda _, context: _note_fault(agent, context))
     _note_run(agent, journal, name, "started")
-    supervisor = None
-    if with_link and site.links:
-        supervisor = Supervisor(["link", str(site_path), "--state", str(state), "--child"])
+    link = ["link", str(site_path), "--state", str(state), "--child"]
+    supervisor = Supervisor(link) if with_link and site.links else None
     services = Services(agent, journal, supervisor, name)
     server = await serve(state, services.answer)
     agent.start(_kept(journal))
@@ -110,6 +120,15 @@ def _kept(journal: JournalWriter) -> list[Alarm]:
     return alarms
 
 
+def _lost(bodies: list[dict[str, object]]) -> set[tuple[str, int]]:
+    """The lines and addresses that were silent when the agent last ran."""
+    return {
+        (str(body["bus"]), address)
+        for body in bodies
+        if body.get("event") == Notice.LOST.value and isinstance(address := body["address"], int)
+    }
+
+
 async def _measure(agent: Agent, journal: JournalWriter) -> None:
     """Watch the loop's own lateness and the journal's thread; report once a minute."""
     clock = agent.clock
@@ -130,16 +149,28 @@ async def _measure(agent: Agent, journal: JournalWriter) -> None:
 def _health_body(agent: Agent, journal: JournalWriter) -> dict[str, object]:
     return {
         **agent.health.body(),
+        "rules": agent.conformance.body(),
         "journal": asdict(journal.status),
         "buses": {
-            name: {"up": line.up, "losses": line.losses} for name, line in agent.lines.items()
+            name: {
+                "up": line.up,
+                "losses": line.losses,
+                "lost": sorted(line.quarantine.lost),
+                "waits": {each.name.lower(): line.waits[each].body() for each in Class},
+            }
+            for name, line in agent.lines.items()
         },
         "skipped": sum(poller.skipped for poller in agent.pollers),
     }
 
 
 def _note_run(agent: Agent, journal: JournalWriter, name: str, event: str) -> None:
-    body: dict[str, object] = {"event": event, "run": name, "config": agent.site.digest}
+    body: dict[str, object] = {
+        "event": event,
+        "run": name,
+        "config": agent.site.digest,
+        **outcome(agent.site),
+    }
     journal.offer(Record(RecordKind.RUN, Urgency.STATE, agent.clock.utc(), body))
 
 

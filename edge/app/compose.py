@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from drivers.bus.dialect import Dialect, Rtu, Tcp
+from drivers.bus.direction import Rs485
 from drivers.bus.line import Line
 from drivers.bus.port import Opener
 from drivers.bus.serial_port import SerialSettings, serial_opener
 from drivers.bus.tcp_port import tcp_opener
 from drivers.line_sensor import LineSensor
 from drivers.modbus_device import ModbusDevice
+from drivers.read_plan import LineCost
 from edge.app.config.model import BusConfig, DeviceConfig, PlanConfig, RuleConfig, Site
 from edge.app.config.profile import LineProfile, ModbusProfile
-from edge.core.instant import Clock, after
-from edge.core.model import ActuatorId, Alarm, DeviceId, PointId, RuleId
+from edge.app.plan_steps import steps_of
+from edge.app.port_warnings import expectation
+from edge.app.proof_system import line_of
+from edge.core.instant import Clock, after, ms_between
+from edge.core.model import (
+    ActuatorId,
+    Alarm,
+    DeviceId,
+    DeviceNotice,
+    Notice,
+    PointId,
+    Record,
+    RecordKind,
+    RuleId,
+    Urgency,
+)
 from edge.core.ports import Actuator, Class, Journal, Sensor
 from edge.engine.alarms import AlarmPolicy
+from edge.engine.bodies import breach_body
 from edge.engine.conditions import Condition
+from edge.engine.conformance import Breach, Conformance, Limit
 from edge.engine.dispatch import Dispatcher
 from edge.engine.health import Health
 from edge.engine.pipeline import Button, Pipeline, Rule
-from edge.engine.plan import Step, Until
 from edge.engine.poll import Poller
 from protocols.block import Column, Profile
 
@@ -36,14 +54,15 @@ class Agent:
     site: Site
     clock: Clock
     health: Health
+    conformance: Conformance
     pipeline: Pipeline
-    dispatcher: Dispatcher
+    dispatcher: Dispatcher = field(init=False)
     lines: dict[str, Line] = field(default_factory=dict)
     devices: dict[DeviceId, ModbusDevice] = field(default_factory=dict)
     triggers: dict[DeviceId, LineSensor] = field(default_factory=dict)
     pollers: list[Poller] = field(default_factory=list)
 
-    def start(self, kept: list[Alarm]) -> None:
+    def start(self, kept: Iterable[Alarm]) -> None:
         """Open the lines, re-assert what was sounding, then begin to poll."""
         for line in self.lines.values():
             line.start()
@@ -55,6 +74,11 @@ class Agent:
             poller.start(after(now, ms=share * poller.period_ms))
         for trigger in self.triggers.values():
             trigger.listen(self.pipeline.on_samples)
+
+    def line_of(self, device: DeviceConfig) -> Line | None:
+        """The line a device is on; None for a text sensor, which has a port of its own."""
+        bus = next(each for each in self.site.buses if each.id == device.bus)
+        return self.lines.get(line_name(bus, device))
 
     def stop(self) -> None:
         """Sensors first, outputs last; outputs stay as they are."""
@@ -68,47 +92,81 @@ class Agent:
 
 
 def compose(
-    site: Site, clock: Clock, journal: Journal, *, run: str, opener_of: OpenerOf | None = None
+    site: Site,
+    clock: Clock,
+    journal: Journal,
+    *,
+    run: str,
+    opener_of: OpenerOf | None = None,
+    limits: Mapping[RuleId, Limit] | None = None,
+    lost: Collection[tuple[str, int]] = (),
 ) -> Agent:
-    """Build the agent; nothing is opened and nothing runs until ``start``."""
+    """Build the agent; nothing is opened and nothing runs until ``start``.
+
+    ``limits``: what the proof allows each rule. ``lost``: lines and addresses that were silent when
+    the agent last ran.
+    """
     opener_of = opener_of or real_opener
     health = Health()
     plans = {plan.id: plan for plan in site.plans}
+    lines: dict[str, Line] = {}
+    conformance = Conformance(
+        [RuleId(rule.id) for rule in site.rules],
+        limits or {},
+        lambda breach: _note_breach(breach, lines, journal, clock),
+    )
     pipeline = Pipeline(
         site.points,
         [_rule(rule, plans) for rule in site.rules],
         [Button(PointId(each.point), each.by) for each in site.acknowledges],
         journal,
         health,
+        conformance,
         clock,
     )
-    lines = {
-        bus.id: Line(bus.id, opener_of(bus), _dialect(bus), clock)
-        for bus in site.buses
-        if bus.kind != "ascii"
-    }
-    devices: dict[DeviceId, ModbusDevice] = {}
-    triggers: dict[DeviceId, LineSensor] = {}
-    buses = {bus.id: bus for bus in site.buses}
+    agent = Agent(site, clock, health, conformance, pipeline, lines=lines)
     for device in site.devices:
-        profile, points = site.profile(device), site.points_of(device)
-        if isinstance(profile, ModbusProfile):
-            devices[DeviceId(device.id)] = ModbusDevice(
-                device.id, device.address or 0, profile, points, lines[device.bus], clock,
-                urgent=_watched(site),
-            )  # fmt: skip
-        else:
-            triggers[DeviceId(device.id)] = _line_sensor(
-                site, device, profile, opener_of(buses[device.bus]), clock
-            )
+        _add_device(agent, device, opener_of, lost)
     actuators: dict[ActuatorId, Actuator] = {
-        ActuatorId(name): device for name, device in devices.items() if device.actions
+        ActuatorId(name): device for name, device in agent.devices.items() if device.actions
     }
-    dispatcher = Dispatcher(actuators, clock, run, pipeline.on_outcome)
-    pipeline.connect(dispatcher)
-    agent = Agent(site, clock, health, pipeline, dispatcher, lines, devices, triggers)
-    agent.pollers = _pollers(site, devices, pipeline, clock)
+    agent.dispatcher = Dispatcher(actuators, clock, run, pipeline.on_outcome)
+    pipeline.connect(agent.dispatcher)
+    agent.pollers = _pollers(site, agent.devices, pipeline, clock)
     return agent
+
+
+def _add_device(
+    agent: Agent, device: DeviceConfig, opener_of: OpenerOf, lost: Collection[tuple[str, int]]
+) -> None:
+    """Make a device's driver, and its line if it is the first there."""
+    site, clock = agent.site, agent.clock
+    bus = next(each for each in site.buses if each.id == device.bus)
+    profile = site.profile(device)
+    if not isinstance(profile, ModbusProfile):
+        agent.triggers[DeviceId(device.id)] = _line_sensor(
+            site, device, profile, opener_of(bus), clock
+        )
+        return
+    name = line_name(bus, device)
+    if name not in agent.lines:
+        notice = partial(_note_device, site, name, agent.pipeline)
+        agent.lines[name] = Line(name, opener_of(bus), _dialect(bus, profile), clock, notice)
+    agent.devices[DeviceId(device.id)] = ModbusDevice(
+        device.id, device.address or 0, profile, site.points_of(device), agent.lines[name], clock,
+        urgent=site.watched(), line_cost=line_cost(bus), lost=(name, device.address) in lost,
+    )  # fmt: skip
+
+
+def line_name(bus: BusConfig, device: DeviceConfig) -> str:
+    """The line a device is on: that of its bus, but on TCP each has a connection of its own."""
+    return f"{bus.id}/{device.id}" if bus.kind == "tcp" else bus.id
+
+
+def line_cost(bus: BusConfig) -> LineCost:
+    """What every exchange costs on a bus."""
+    line = line_of(bus)
+    return LineCost(line.character_s, line.silence_s)
 
 
 def block_profile(site: Site) -> Profile:
@@ -136,14 +194,16 @@ def _settings(bus: BusConfig) -> SerialSettings:
         bus.data_bits or 8,
         bus.parity or "none",
         bus.stop_bits or 1,
+        expectation(bus.adapter) if bus.adapter else None,
+        Rs485(**bus.rs485.model_dump()) if bus.rs485 else None,
     )
 
 
-def _dialect(bus: BusConfig) -> Dialect:
+def _dialect(bus: BusConfig, profile: ModbusProfile) -> Dialect:
     if bus.kind == "tcp":
-        return Tcp()
+        return Tcp(profile.limits.pipeline)
     settings = _settings(bus)
-    return Rtu(settings.baud, settings.character_bits)
+    return Rtu(settings.baud, settings.character_bits, line_of(bus).lead_s)
 
 
 def _line_sensor(
@@ -168,36 +228,61 @@ def _rule(rule: RuleConfig, plans: Mapping[str, PlanConfig]) -> Rule:
         rule.hold_s,
         rule.lost,
     )
-    steps = _steps(plans[rule.plan]) if rule.plan else ()
+    steps = steps_of(plans[rule.plan]) if rule.plan else ()
     return Rule(condition, AlarmPolicy(rule.latch), steps)
 
 
-def _steps(plan: PlanConfig) -> tuple[Step, ...]:
-    return tuple(
-        Step(
-            level=step.level,
-            actuator=ActuatorId(step.actuator),
-            action=step.action,
-            arguments=tuple(sorted(step.arguments.items())),
-            stop=step.stop,
-            stop_arguments=tuple(sorted(step.stop_arguments.items())),
-            until=Until(step.until),
-            timeout_s=step.timeout_s,
-        )
-        for step in plan.steps
+def _vital(site: Site) -> frozenset[DeviceId]:
+    """Devices that people depend on: they feed an alarm, or are what is heard."""
+    feeding = {DeviceId(point.split(".", 1)[0]) for point in site.watched()}
+    sounding = {DeviceId(step.actuator) for plan in site.plans for step in plan.steps}
+    return frozenset(feeding | sounding)
+
+
+def _note_device(
+    site: Site,
+    line: str,
+    pipeline: Pipeline,
+    address: int | None,
+    notice: Notice,
+    detail: str,
+) -> None:
+    """Give what a line says of an address the device's name."""
+    buses = {bus.id: bus for bus in site.buses}
+    here = [each for each in site.devices if line_name(buses[each.bus], each) == line]
+    device = next((DeviceId(each.id) for each in here if each.address == address), None)
+    # an unknown speaker disturbs whatever is on its line
+    concerned = {device} if device is not None else {DeviceId(each.id) for each in here}
+    pipeline.on_notice(
+        DeviceNotice(line, address, device, notice, detail), vital=bool(concerned & _vital(site))
     )
 
 
-def _watched(site: Site) -> frozenset[PointId]:
-    """The points that feed alarms: those of rules and push-buttons."""
-    buttons = {PointId(each.point) for each in site.acknowledges}
-    return frozenset(buttons | {rule.point for rule in site.rules})
+def _note_breach(breach: Breach, lines: Mapping[str, Line], journal: Journal, clock: Clock) -> None:
+    """Record a stage that took too long with what was on the lines meanwhile."""
+    schedule = {
+        name: [
+            {
+                "begin_ms": ms_between(breach.since, each.begin),
+                "end_ms": ms_between(breach.since, each.end),
+                "address": each.unit,
+                "function": each.function,
+                "class": each.priority.name.lower(),
+                "result": each.result,
+            }
+            for each in line.exchanges
+            if each.end >= breach.since and each.begin <= breach.at
+        ]
+        for name, line in lines.items()
+    }
+    body = breach_body(breach, {name: part for name, part in schedule.items() if part})
+    journal.offer(Record(RecordKind.BREACH, Urgency.ALARM, clock.utc(), body))
 
 
 def _pollers(
     site: Site, devices: Mapping[DeviceId, ModbusDevice], pipeline: Pipeline, clock: Clock
 ) -> list[Poller]:
-    watched = _watched(site)
+    watched = site.watched()
     pollers = []
     for device in site.devices:
         sensor: Sensor | None = devices.get(DeviceId(device.id))
@@ -205,5 +290,10 @@ def _pollers(
             continue
         watching = any(point.id in watched for point in sensor.points)
         priority = Class.WATCH if watching else Class.LOG
-        pollers.append(Poller(sensor, device.period_ms, priority, clock, pipeline.on_samples))
+        pollers.append(
+            Poller(
+                sensor, device.period_ms, priority, clock, pipeline.on_samples,
+                pipeline.on_response if watching else None,
+            )
+        )  # fmt: skip
     return pollers

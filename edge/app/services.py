@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict
 
+from drivers.modbus_device import ModbusDevice
 from edge.app.complaint import Complaint
 from edge.app.compose import Agent
 from edge.app.config.model import DeviceConfig
 from edge.app.local_socket import Peer, Request
+from edge.app.proof import outcome
 from edge.app.supervisor import Supervisor
 from edge.core.instant import after, seconds_between
 from edge.core.model import DeviceId, Phase, Quality, RuleId, Sample
-from edge.core.ports import Class, Sensor
+from edge.core.ports import Class
 from edge.engine.bodies import alarm_body, sample_body
 from edge.engine.journal import JournalWriter
 
@@ -74,6 +76,7 @@ class Services:
             "utc_ms": utc.ms,
             "clock": utc.quality.value,
             "config": agent.site.digest[:12],
+            **outcome(agent.site),
             "alarms": self.alarms(active_only=True),
             "sounding": sorted(agent.dispatcher.wanted),
             "buses": [self._bus(name) for name in agent.lines],
@@ -87,7 +90,7 @@ class Services:
                 "epoch": self._journal.epoch,
                 "set_aside": self._journal.set_aside,
             },
-            "health": agent.health.body(),
+            "health": {**agent.health.body(), "rules": agent.conformance.body()},
             "link": {
                 **self._link,
                 "process": asdict(self._supervisor.state) if self._supervisor else None,
@@ -138,8 +141,11 @@ class Services:
         samples = await self._ask(device)
         return {"device": name, "samples": [sample_body(sample) for sample in samples]}
 
-    async def _ask(self, sensor: Sensor) -> list[Sample]:
-        """One poll of our own; while the regular one is under way, wait for it to end."""
+    async def _ask(self, device: ModbusDevice) -> list[Sample]:
+        """One poll of our own; while the regular one is under way, wait for it to end.
+
+        Raises Complaint if the line had no time for it.
+        """
         clock = self._agent.clock
         deadline = after(clock.now(), seconds=_READ_S)
         samples: list[Sample] = []
@@ -147,14 +153,17 @@ class Services:
 
         def done(part: tuple[Sample, ...]) -> None:
             samples.extend(part)
-            if len(samples) == len(sensor.points):
+            if len(samples) == len(device.points):
                 complete.set()
 
-        while not sensor.poll(deadline, done, Class.LOG):
+        while not (device.idle and device.poll(deadline, done, Class.LOG)):
             if clock.now() > deadline:
                 raise Complaint("device-busy", seconds=_READ_S)
             await asyncio.sleep(_BUSY_S)
-        await complete.wait()
+        try:
+            await asyncio.wait_for(complete.wait(), _READ_S)
+        except TimeoutError:
+            raise Complaint("device-busy", seconds=_READ_S) from None
         return samples
 
     async def _watch(self, peer: Peer) -> None:
@@ -192,14 +201,29 @@ class Services:
 
     def _bus(self, name: str) -> dict[str, object]:
         line = self._agent.lines[name]
+        now = self._agent.clock.now()
+        up_ns = max(1, now - self._began)
         return {
             "id": name,
             "up": line.up,
             "reason": line.reason,
             "losses": line.losses,
+            "devices": {
+                str(device.address): device.id
+                for device in self._agent.site.devices
+                if device.address is not None and self._agent.line_of(device) is line
+            },
             "waiting": line.waiting,
-            "stray_bytes": line.stray_bytes,
-            "units": {str(unit): asdict(count) for unit, count in sorted(line.units.items())},
+            "stray_bytes": line.strays.bytes,
+            "babbling": line.strays.babbling,
+            "babbler": line.strays.unit,
+            "load": {each.name.lower(): line.busy_ns[each] / up_ns for each in Class},
+            "waits": {each.name.lower(): line.waits[each].body() for each in Class},
+            "lost": {
+                str(unit): {"since_s": seconds_between(lost.since, now), "probes": lost.probes}
+                for unit, lost in sorted(line.quarantine.lost.items())
+            },
+            "units": {str(unit): count.body() for unit, count in sorted(line.units.items())},
         }
 
     def _device(self, config: DeviceConfig) -> dict[str, object]:

@@ -71,9 +71,9 @@ class Clock(Protocol):
         """Wall time with its quality; may jump in either direction."""
         ...
 
-    def call_at(self, at: Instant, callback: Callable[[], None]) -> Timer:
+    def call_at(self, at: Instant, callback: Callable[[], None], *, exact: bool = False) -> Timer:
         """Run the callback at this instant, or as soon after it as the loop allows.
 
-        Never before.
+        Never before. ``exact``: to some microseconds, at the cost of some processor time.
         """
         ...

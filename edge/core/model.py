@@ -31,6 +31,16 @@ class Quality(StrEnum):
     REFUSED = "refused"
     ABSENT = "absent"
     STALE = "stale"
+    LOST = "lost"
+
+
+class Notice(StrEnum):
+    """What is told of a device beside its readings."""
+
+    LOST = "lost"
+    BACK = "back"
+    BABBLING = "babbling"
+    QUIET = "quiet"
 
 
 class Level(IntEnum):
@@ -62,6 +72,8 @@ class RecordKind(StrEnum):
     HEALTH = "health"
     LOSS = "loss"
     RUN = "run"
+    DEVICE = "device"
+    BREACH = "breach"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +156,8 @@ class Command:
 
     ``output`` names what of the actuator is meant (a channel); a newer command for the same output
     supersedes an older one. ``ensure`` asks first and writes only if the read-back differs.
-    ``cause`` is the arrival of the reading that led here; it starts both latencies.
+    ``cause`` is the arrival of the reading that led here; it starts both latencies. ``ends``: it
+    silences the output.
     """
 
     id: str
@@ -158,6 +171,7 @@ class Command:
     issued: Instant
     not_after: Instant
     cause: Instant
+    ends: bool = False
 
 
 class Status(StrEnum):
@@ -184,6 +198,17 @@ class Outcome:
     first_byte: Instant | None = None
     confirmed_by: str = ""
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceNotice:
+    """What a line tells of a device. ``device`` and ``address`` are None if nobody knows whose."""
+
+    bus: str
+    address: int | None
+    device: DeviceId | None
+    notice: Notice
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,13 +45,13 @@ class Sensor(Protocol):
     def poll(
         self, deadline: Instant, done: Callable[[tuple[Sample, ...]], None], priority: Class
     ) -> bool:
-        """Ask once. ``done`` gets each point's sample exactly once, by the deadline, bad ones
-        included.
+        """Ask once; ``deadline`` is when the next poll is due, and orders those that wait.
 
-        It is called as the answers come, in the very call that saw the last byte, with the points
-        that feed alarms first: what it does is on the alarm path.
+        ``done`` gets each point's sample exactly once, bad ones included, as the answers come: in
+        the very call that saw the last byte, with the points that feed alarms first. What it does
+        is on the alarm path. A question without a valid answer may be repeated before the deadline.
         Returns False, and asks nothing, while the previous poll is under way or an answer to it may
-        still come. Never retries.
+        still come; of several questions those still open are not asked again.
         """
         ...
 

@@ -16,6 +16,7 @@ CODES: tuple[Quality, ...] = (
     Quality.REFUSED,
     Quality.ABSENT,
     Quality.STALE,
+    Quality.LOST,
 )
 
 CODE_OF: dict[Quality, int] = {quality: code for code, quality in enumerate(CODES)}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from edge.core.instant import Utc
-from edge.core.model import Alarm, Level, Phase, Verdict
+from edge.core.model import Alarm, Level, Phase, RuleId, Verdict
 
 
 class Event(Enum):
@@ -113,6 +113,11 @@ def _announce(alarm: Alarm, level: Level, phase: Phase, policy: AlarmPolicy) -> 
     if latched and phase in (Phase.ACTIVE_UNACKNOWLEDGED, Phase.LATCHED):
         return highest, highest
     return level, highest
+
+
+def rule_of(name: str) -> RuleId:
+    """The rule of an occurrence's name."""
+    return RuleId(name.partition("/")[0])
 
 
 def _name(alarm: Alarm, utc: Utc) -> str:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from edge.core.instant import ClockQuality, Utc
-from edge.core.model import Alarm, Command, Level, Outcome, Phase, RuleId, Sample
+from edge.core.model import (
+    Alarm,
+    Command,
+    DeviceNotice,
+    Level,
+    Outcome,
+    Phase,
+    RuleId,
+    Sample,
+)
+from edge.engine.conformance import Breach
 
 
 def alarm_body(alarm: Alarm) -> dict[str, object]:
@@ -87,4 +97,28 @@ def outcome_body(
         "action_ms": action_ms,
         "confirmed_by": outcome.confirmed_by,
         "detail": outcome.detail,
+    }
+
+
+def notice_body(notice: DeviceNotice) -> dict[str, object]:
+    """What became of a device."""
+    return {
+        "bus": notice.bus,
+        "address": notice.address,
+        "device": notice.device,
+        "event": notice.notice.value,
+        "detail": notice.detail,
+    }
+
+
+def breach_body(
+    breach: Breach, exchanges: Mapping[str, Sequence[Mapping[str, object]]]
+) -> dict[str, object]:
+    """A stage that took longer than proven, and what was on the lines around it."""
+    return {
+        "rule": breach.rule,
+        "stage": breach.stage,
+        "measured_ms": breach.measured_ms,
+        "bound_ms": breach.bound_ms,
+        "schedule": {line: [dict(each) for each in part] for line, part in exchanges.items()},
     }

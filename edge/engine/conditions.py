@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from edge.core.instant import NS_PER_S, Instant
 from edge.core.model import Level, PointId, Quality, RuleId, Sample, Verdict
 
-# Consecutive bad samples after which a sensor is lost: one garbled frame must neither raise nor
-# clear.
+# Consecutive bad samples after which a sensor is lost, if its line does not say so before: one
+# garbled frame must neither raise nor clear.
 LOST_AFTER = 3
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -78,6 +78,7 @@ def step(condition: Condition, state: ConditionState, sample: Sample) -> Verdict
 def _step_bad(condition: Condition, state: ConditionState, sample: Sample) -> Verdict:
     state.bad += 1
     level: Level | None = None
-    if condition.lost is not None and state.bad >= LOST_AFTER:
+    lost = state.bad >= LOST_AFTER or sample.quality is Quality.LOST
+    if condition.lost is not None and lost:
         level = max(condition.lost, state.level)
     return Verdict(condition.rule, level, (sample,), sample.at)

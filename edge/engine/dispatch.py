@@ -58,7 +58,9 @@ class Dispatcher:
         self._cancel_timer(step.output)
         if step.stop is None:
             return None
-        command = self._command(order, step.stop, step.stop_arguments, cause, ensure=ensure)
+        command = self._command(
+            order, step.stop, step.stop_arguments, cause, ensure=ensure, ends=True
+        )
         self._apply(command, partial(self._stopped, order))
         return command
 
@@ -83,6 +85,7 @@ class Dispatcher:
         cause: Instant,
         *,
         ensure: bool,
+        ends: bool = False,
     ) -> Command:
         now = self._clock.now()
         return Command(
@@ -97,6 +100,7 @@ class Dispatcher:
             issued=now,
             not_after=after(now, seconds=order.step.timeout_s),
             cause=cause,
+            ends=ends,
         )
 
     def _apply(self, command: Command, settled: Callable[[Command, Outcome], None]) -> None:

@@ -89,6 +89,7 @@ class JournalWriter:
         self._readings_stored = 0
         self._told_aside = ""
         self._kept_alarms: list[dict[str, object]] = []
+        self._kept_devices: list[dict[str, object]] = []
         self.status = JournalStatus()
 
     def start(self) -> None:
@@ -97,6 +98,7 @@ class JournalWriter:
             self._store.open(self._clock.utc().ms)
             # before the thread looks through the file, which would make the alarms wait for it
             self._kept_alarms = self._store.alarms()
+            self._kept_devices = self._store.devices()
         except StoreError as error:
             # the box always starts: alarms sound without a journal, and opening is tried again
             self._fail(str(error))
@@ -146,6 +148,10 @@ class JournalWriter:
     def kept_alarms(self) -> list[dict[str, object]]:
         """The newest alarm body of each rule, as the file had it at the start."""
         return self._kept_alarms
+
+    def kept_devices(self) -> list[dict[str, object]]:
+        """The newest loss or return of each device, as the file had it at the start."""
+        return self._kept_devices
 
     # -- the hand-over: called on the alarm path --------------------------------------------
 

@@ -9,6 +9,7 @@ from edge.core.instant import Clock, Instant, ms_between
 from edge.core.model import (
     Alarm,
     Command,
+    DeviceNotice,
     Outcome,
     Point,
     PointId,
@@ -22,9 +23,10 @@ from edge.core.model import (
 )
 from edge.core.ports import Journal
 from edge.engine import alarms, conditions, plan
-from edge.engine.alarms import AlarmPolicy
-from edge.engine.bodies import alarm_body, command_body, outcome_body
+from edge.engine.alarms import AlarmPolicy, rule_of
+from edge.engine.bodies import alarm_body, command_body, notice_body, outcome_body
 from edge.engine.conditions import Condition, ConditionState
+from edge.engine.conformance import Conformance
 from edge.engine.dispatch import Dispatcher
 from edge.engine.health import Health
 from edge.engine.plan import Order, Step
@@ -61,6 +63,7 @@ class Pipeline:
         buttons: Sequence[Button],
         journal: Journal,
         health: Health,
+        conformance: Conformance,
         clock: Clock,
     ) -> None:
         self.values: dict[PointId, Sample] = {}
@@ -79,6 +82,8 @@ class Pipeline:
         self._journal = journal
         self._health = health
         self._clock = clock
+        self._conformance = conformance
+        self._caused: set[str] = set()
         self._dispatcher: Dispatcher | None = None
         self._listeners: list[Callable[[tuple[Sample, ...]], None]] = []
 
@@ -93,6 +98,7 @@ class Pipeline:
             if sample.point in self._by_point:
                 self._step_rules(judge(sample, self._points[sample.point]), changed)
         commands = self._dispatch(samples[0].at) if changed else []
+        self._caused.update(command.id for command in commands if not command.ends)
         # from here on nothing is urgent
         judged = tuple(judge(sample, self._points[sample.point]) for sample in samples)
         for sample in judged:
@@ -144,6 +150,19 @@ class Pipeline:
         ]
         self._record([], commands)
 
+    def on_response(self, samples: tuple[Sample, ...], due: Instant) -> None:
+        """Samples have come that were due then: stamp their stage, for the rules they feed."""
+        for sample in samples:
+            if sample.quality is Quality.GOOD:
+                for rule, _ in self._by_point.get(sample.point, ()):
+                    self._conformance.response(rule.condition.rule, due, sample.at)
+
+    def on_notice(self, notice: DeviceNotice, *, vital: bool) -> None:
+        """A device was lost, is back, or speaks unasked. ``vital``: people depend on it."""
+        urgency = Urgency.ALARM if vital else Urgency.STATE
+        body = notice_body(notice)
+        self._journal.offer(Record(RecordKind.DEVICE, urgency, self._clock.utc(), body))
+
     def on_outcome(self, command: Command, outcome: Outcome) -> None:
         """A command has ended: stamp its latencies and record it."""
         decision_ms = action_ms = None
@@ -152,6 +171,7 @@ class Pipeline:
         if outcome.status is Status.DONE:
             action_ms = ms_between(command.cause, outcome.at)
         self._health.note_outcome(command, outcome, decision_ms, action_ms)
+        self._note_stages(command, outcome)
         self._journal.offer(
             Record(
                 RecordKind.OUTCOME,
@@ -160,6 +180,18 @@ class Pipeline:
                 outcome_body(command, outcome, decision_ms, action_ms),
             )
         )
+
+    def _note_stages(self, command: Command, outcome: Outcome) -> None:
+        """A command that a reading has caused is a measurement of what was proven."""
+        if command.id not in self._caused:
+            return
+        self._caused.discard(command.id)
+        rule = rule_of(command.alarm)
+        if outcome.first_byte is None:
+            return
+        self._conformance.decision(rule, command.cause, outcome.first_byte)
+        if outcome.status is Status.DONE:
+            self._conformance.action(rule, command.cause, outcome.at)
 
     def listen(self, listener: Callable[[tuple[Sample, ...]], None]) -> Callable[[], None]:
         """Hear every judged sample, after the walk; returns what ends it."""

@@ -6,6 +6,7 @@ A poll that would overlap the last one is skipped and counted.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from edge.core.instant import NS_PER_MS, Clock, Instant, Timer
 from edge.core.model import Sample
@@ -22,7 +23,9 @@ class Poller:
         priority: Class,
         clock: Clock,
         on_samples: Callable[[tuple[Sample, ...]], None],
+        on_response: Callable[[tuple[Sample, ...], Instant], None] | None = None,
     ) -> None:
+        """``on_response`` is told, after the walk, which samples came and when they were due."""
         self.sensor = sensor
         self.period_ms = period_ms
         self.polls = 0
@@ -31,6 +34,7 @@ class Poller:
         self._priority = priority
         self._clock = clock
         self._on_samples = on_samples
+        self._on_response = on_response
         self._next = Instant(0)
         self._timer: Timer | None = None
 
@@ -49,10 +53,18 @@ class Poller:
         now = self._clock.now()
         missed = (now - self._next) // self._period_ns
         self.skipped += missed
-        self._next = Instant(self._next + (missed + 1) * self._period_ns)
+        due = Instant(self._next + missed * self._period_ns)
+        self._next = Instant(due + self._period_ns)
         self._timer = self._clock.call_at(self._next, self._poll)
-        # the next question makes an older one worthless
-        if self.sensor.poll(self._next, self._on_samples, self._priority):
+        on_samples = self._on_samples
+        if self._on_response is not None:
+            on_samples = partial(self._took, due)
+        if self.sensor.poll(self._next, on_samples, self._priority):
             self.polls += 1
         else:
             self.skipped += 1
+
+    def _took(self, due: Instant, samples: tuple[Sample, ...]) -> None:
+        self._on_samples(samples)
+        if self._on_response is not None:
+            self._on_response(samples, due)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edge.core.errors import StoreError
 from edge.core.instant import Utc
-from edge.core.model import Record, RecordKind, Urgency
+from edge.core.model import Notice, Record, RecordKind, Urgency
 from protocols.envelope import Malformed, decode_body, encode_body
 
 _log = logging.getLogger("tongluo.journal")
@@ -28,6 +28,9 @@ _BUSY_MS = 2000
 # Notices of loss beyond these are merged into the next one, so that they cannot fill the file
 # themselves.
 _KEPT_NOTICES = 256
+
+# Events of a device that hold until the other one comes, and are taken up after a restart.
+_LASTING = (Notice.LOST.value, Notice.BACK.value)
 
 
 class Store:
@@ -82,17 +85,11 @@ class Store:
 
     def alarms(self) -> list[dict[str, object]]:
         """The newest alarm body of each rule; unreadable ones are left out and logged."""
-        bodies: list[dict[str, object]] = []
-        try:
-            rows = self._database().execute("SELECT rule, body FROM alarm_state").fetchall()
-        except sqlite3.Error as error:
-            raise StoreError(f"{self._path}: {error}") from error
-        for rule, body in rows:
-            try:
-                bodies.append(decode_body(body))
-            except Malformed as error:
-                _log.error("event=alarm_state_unreadable rule=%s reason=%s", rule, error)
-        return bodies
+        return self._bodies("SELECT rule, body FROM alarm_state")
+
+    def devices(self) -> list[dict[str, object]]:
+        """The newest loss or return of each device, by bus and address."""
+        return self._bodies("SELECT bus || '/' || address, body FROM device_state")
 
     def trim(self, utc: Utc) -> int:
         """Keep the file within its bound: oldest telemetry first, never an alarm for telemetry's
@@ -120,6 +117,20 @@ class Store:
         if self._db is None:
             raise StoreError(f"{self._path}: not open")
         return self._db
+
+    def _bodies(self, query: str) -> list[dict[str, object]]:
+        """The readable ones of (name, body) rows; the others are logged."""
+        bodies: list[dict[str, object]] = []
+        try:
+            rows = self._database().execute(query).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path}: {error}") from error
+        for name, body in rows:
+            try:
+                bodies.append(decode_body(body))
+            except Malformed as error:
+                _log.error("event=state_unreadable name=%s reason=%s", name, error)
+        return bodies
 
     def _connect(self) -> None:
         new = not self._path.exists()
@@ -200,6 +211,13 @@ class Store:
                 "INSERT INTO alarm_state (rule, seq, body) VALUES (?, ?, ?)"
                 " ON CONFLICT (rule) DO UPDATE SET seq = excluded.seq, body = excluded.body",
                 (str(record.body["rule"]), self._last_seq, body),
+            )
+        elif record.kind is RecordKind.DEVICE and record.body["event"] in _LASTING:
+            db.execute(
+                "INSERT INTO device_state (bus, address, seq, body) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (bus, address) DO UPDATE"
+                " SET seq = excluded.seq, body = excluded.body",
+                (record.body["bus"], record.body["address"], self._last_seq, body),
             )
 
     def _measure(self, db: sqlite3.Connection) -> None:

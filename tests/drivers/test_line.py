@@ -52,14 +52,18 @@ class Bench:
         self.clock.run_for(0.01)
         self.results = []
 
-    def ask(self, request, *, priority=Class.WATCH, timing=TIMING, within_s=5.0, then=None):
+    def ask(
+        self, request, *, priority=Class.WATCH, timing=TIMING, within_s=5.0, then=None, expires=True
+    ):
         def done(result):
             self.results.append((request, result))
             if then is not None:
                 then(result)
 
         deadline = after(self.clock.now(), seconds=within_s)
-        self.line.submit(Transaction(request, priority, deadline, timing, done))
+        self.line.submit(
+            Transaction(request, priority, deadline, timing, done, deadline if expires else None)
+        )
 
     def read(self, unit, address, count=1, **options):
         self.ask(read_registers(unit, 3, address, count), **options)

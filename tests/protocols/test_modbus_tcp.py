@@ -49,8 +49,14 @@ def _frame(transaction: int, text: str, *, protocol: int = 0, length: int | None
     return b"".join(field.to_bytes(2, "big") for field in header) + body
 
 
+def _feed(reader: TcpReader, chunk: bytes) -> Answer | Declined | None:
+    """What came, whichever open question it answers."""
+    found = reader.feed(chunk)
+    return None if found is None else found[1]
+
+
 def _results(reader: TcpReader, chunks: Iterable[bytes]) -> list[Answer | Declined]:
-    return [result for chunk in chunks if (result := reader.feed(chunk)) is not None]
+    return [result for chunk in chunks if (result := _feed(reader, chunk)) is not None]
 
 
 def _bytewise(data: bytes) -> list[bytes]:
@@ -64,7 +70,7 @@ every_exchange = pytest.mark.parametrize(
 
 @every_exchange
 def test_whole_reply(exchange: dict[str, Any]) -> None:
-    _check(exchange, _expecting(exchange).feed(bytes.fromhex(exchange["tcp_reply"])))
+    _check(exchange, _feed(_expecting(exchange), bytes.fromhex(exchange["tcp_reply"])))
 
 
 @every_exchange
@@ -72,9 +78,9 @@ def test_reply_byte_by_byte_is_accepted_with_its_last_byte(exchange: dict[str, A
     reader = _expecting(exchange)
     *early, last = _bytewise(bytes.fromhex(exchange["tcp_reply"]))
     for byte in early:
-        assert reader.feed(byte) is None
-        assert reader.seen is Seen.PARTIAL
-    _check(exchange, reader.feed(last))
+        assert _feed(reader, byte) is None
+        assert reader.seen(exchange["transaction"]) is Seen.PARTIAL
+    _check(exchange, _feed(reader, last))
 
 
 @every_exchange
@@ -122,19 +128,19 @@ WRONG = [
 def test_wrong_reply_to_the_right_transaction(body: str, seen: Seen) -> None:
     reader = TcpReader()
     reader.expect(READ, 7)
-    assert reader.feed(_frame(7, body)) is None
-    assert reader.seen is seen
+    assert _feed(reader, _frame(7, body)) is None
+    assert reader.seen(7) is seen
     assert reader.stray == 0
-    assert reader.feed(_frame(7, "01 03 02 002A")) == Answer(1, 3, bytes.fromhex("02 002A"))
+    assert _feed(reader, _frame(7, "01 03 02 002A")) == Answer(1, 3, bytes.fromhex("02 002A"))
     reader.expect(READ, 8)
-    assert reader.seen is Seen.NOTHING
+    assert reader.seen(8) is Seen.NOTHING
 
 
 def test_wrong_confirmation_of_a_write() -> None:
     reader = TcpReader()
     reader.expect(modbus.write_coil(1, 7, True), 7)
-    assert reader.feed(_frame(7, "01 05 0007 0000")) is None
-    assert reader.seen is Seen.WRONG_CONTENT
+    assert _feed(reader, _frame(7, "01 05 0007 0000")) is None
+    assert reader.seen(7) is Seen.WRONG_CONTENT
 
 
 BROKEN = [
@@ -153,15 +159,15 @@ def test_nonsense_header_breaks_the_connection_for_good(stream: bytes, reason: s
         reader.expect(READ, 7)
         assert _results(reader, chunks) == []
         assert reader.broken == reason
-        assert reader.feed(_frame(7, "01 03 02 002A")) is None
+        assert _feed(reader, _frame(7, "01 03 02 002A")) is None
 
 
 def test_longest_and_shortest_frames_are_within_the_limits() -> None:
     reader = TcpReader()
     reader.expect(modbus.read_registers(1, 3, 0, 125), 1)
-    assert isinstance(reader.feed(_frame(1, "01 03 FA" + "0000" * 125)), Answer)
-    assert reader.feed(_frame(1, "01 03" + "00" * 252)) is None
-    assert reader.feed(_frame(1, "01 03")) is None
+    assert isinstance(_feed(reader, _frame(1, "01 03 FA" + "0000" * 125)), Answer)
+    assert _feed(reader, _frame(1, "01 03" + "00" * 252)) is None
+    assert _feed(reader, _frame(1, "01 03")) is None
     assert (reader.broken, reader.stray) == ("", 2)
 
 
@@ -169,14 +175,14 @@ def test_what_follows_an_answer_waits_for_the_next_question() -> None:
     reader = TcpReader()
     first, second = _frame(1, "01 03 02 0001"), _frame(2, "01 03 02 0002")
     reader.expect(READ, 1)
-    assert reader.feed(first + second[:5]) == Answer(1, 3, b"\x02\x00\x01")
+    assert _feed(reader, first + second[:5]) == Answer(1, 3, b"\x02\x00\x01")
     reader.expect(READ, 2)
-    assert reader.seen is Seen.PARTIAL
-    assert reader.feed(second[5:]) == Answer(1, 3, b"\x02\x00\x02")
+    assert reader.seen(2) is Seen.PARTIAL
+    assert _feed(reader, second[5:]) == Answer(1, 3, b"\x02\x00\x02")
     reader.expect(READ, 3)
-    assert reader.feed(_frame(3, "01 03 02 0003") + _frame(4, "01 03 02 0004")) is not None
+    assert _feed(reader, _frame(3, "01 03 02 0003") + _frame(4, "01 03 02 0004")) is not None
     reader.expect(READ, 4)
-    assert reader.feed(b"") == Answer(1, 3, b"\x02\x00\x04")
+    assert _feed(reader, b"") == Answer(1, 3, b"\x02\x00\x04")
     assert reader.stray == 0
 
 
@@ -184,16 +190,31 @@ def test_a_given_up_question_is_answered_by_a_stray() -> None:
     """After a timeout the late reply must not become the value of the next question."""
     reader = TcpReader()
     reader.expect(READ, 1)
+    reader.forget(1)
     reader.expect(READ, 2)
-    assert reader.feed(_frame(1, "01 03 02 0001")) is None
-    assert (reader.stray, reader.seen) == (1, Seen.NOTHING)
-    assert reader.feed(_frame(2, "01 03 02 0002")) == Answer(1, 3, b"\x02\x00\x02")
+    assert _feed(reader, _frame(1, "01 03 02 0001")) is None
+    assert (reader.stray, reader.seen(2)) == (1, Seen.NOTHING)
+    assert _feed(reader, _frame(2, "01 03 02 0002")) == Answer(1, 3, b"\x02\x00\x02")
+
+
+def test_several_open_questions_are_answered_in_any_order() -> None:
+    reader = TcpReader()
+    for transaction in (1, 2, 3):
+        reader.expect(READ, transaction)
+    stream = b"".join(_frame(each, f"01 03 02 000{each}") for each in (3, 1, 2))
+    found = [reader.feed(stream), reader.feed(b""), reader.feed(b""), reader.feed(b"")]
+    assert found == [
+        (3, Answer(1, 3, b"\x02\x00\x03")),
+        (1, Answer(1, 3, b"\x02\x00\x01")),
+        (2, Answer(1, 3, b"\x02\x00\x02")),
+        None,
+    ]
 
 
 def test_unasked_frames_do_not_pile_up() -> None:
     reader = TcpReader()
     for _ in range(1000):
-        assert reader.feed(_frame(9, "01 03 02 0001")) is None
+        assert _feed(reader, _frame(9, "01 03 02 0001")) is None
     assert reader.stray == 1000
     assert len(reader._buffer) == 0
 
@@ -229,9 +250,9 @@ def test_any_bytes_in_any_chunks_never_raise_and_never_deceive(
     while at < len(stream):
         size = cuts[at % len(cuts)]
         fed += stream[at : at + size]
-        result = reader.feed(stream[at : at + size])
+        result = _feed(reader, stream[at : at + size])
         at += size
-        assert reader.seen in Seen
+        assert reader.seen(1) in Seen
         if isinstance(result, Answer):
             assert len(result.body) == 3
             assert _frame(1, "01 03" + result.body.hex()) in fed

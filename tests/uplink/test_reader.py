@@ -121,7 +121,7 @@ def _garbage(path: Path) -> None:
 
 def _newer(path: Path) -> None:
     with sqlite3.connect(path) as database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute("PRAGMA user_version = 99")
     database.close()
 
 

@@ -98,6 +98,11 @@ def test_a_bad_sample_does_not_reset_the_hold_time():
     assert step(held, state, sample(3.3, 2.0)).level is Level.RED
 
 
+def test_what_its_line_calls_lost_raises_its_level_at_once():
+    gas, state = condition(lost=Level.ORANGE), ConditionState()
+    assert step(gas, state, sample(None, 0, Quality.LOST)).level is Level.ORANGE
+
+
 def test_a_lost_sensor_raises_its_level_only_after_several_bad_samples():
     gas, state = condition(lost=Level.ORANGE), ConditionState()
     found = [

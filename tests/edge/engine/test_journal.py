@@ -209,6 +209,51 @@ def test_the_newest_alarm_of_each_rule_survives_a_restart_and_eviction(path):
     store.close()
 
 
+def notice(address, event, bus="field"):
+    body = {"bus": bus, "address": address, "device": "gas", "event": event, "detail": ""}
+    return Record(RecordKind.DEVICE, Urgency.ALARM, Utc(1), body)
+
+
+def test_what_became_of_each_device_survives_a_restart_and_eviction(path):
+    store = open_store(path, most_bytes=1 << 16)
+    records = [
+        notice(7, "lost"),
+        notice(9, "lost"),
+        notice(7, "lost", bus="other"),
+        notice(7, "back"),
+        notice(7, "babbling"),
+        notice(None, "babbling"),
+    ]
+    for record in records:
+        store.append([(record, encode_body(record.body))])
+    for _ in range(40):
+        store.append([(r := telemetry(4000), r.body["block"])])
+        store.trim(Utc(1))
+    store.close()
+    kept = open_store(path).devices()
+    assert {(b["bus"], b["address"], b["event"]) for b in kept} == {
+        ("field", 7, "back"),
+        ("field", 9, "lost"),
+        ("other", 7, "lost"),
+    }
+
+
+def test_a_file_of_the_first_schema_is_taken_over_with_everything_in_it(path):
+    store = open_store(path)
+    store.append([(record := alarm(), encode_body(record.body))])
+    store.close()
+    with sqlite3.connect(path) as db:
+        # as the first version left it
+        db.execute("DROP TABLE device_state")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    store = open_store(path)
+    assert store.devices() == []
+    assert [body["rule"] for body in store.alarms()] == ["r"]
+    store.append([(record := notice(7, "lost"), encode_body(record.body))])
+    assert len(store.devices()) == 1
+
+
 def test_a_full_journal_drops_the_oldest_telemetry_and_says_which(path):
     store = open_store(path, most_bytes=200_000)
     alarm_seq = store.append([(alarm(), b"\xa0")])
