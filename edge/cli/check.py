@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from edge.locale import text
 
 if TYPE_CHECKING:
     from edge.app.config import BusConfig, Problem, Site
+    from edge.app.proof import Judgement
 
 EXIT_PROBLEMS = 2
 
@@ -22,35 +24,50 @@ EXIT_PROBLEMS = 2
 @click.argument(
     "sites", metavar="SITE.toml…", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
+@click.option("--terms", "-v", "terms", is_flag=True, help="Show every part of every bound.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
-def check(sites: tuple[Path, ...], *, as_json: bool) -> None:
-    """Check site files and the profiles they use.
+def check(sites: tuple[Path, ...], *, terms: bool, as_json: bool) -> None:
+    """Check site files and the profiles they use, and prove that each rule sounds in time.
 
     Prints every problem as file:line: path: message, and ends with status 2 if there is any.
-    Otherwise prints what the site consists of and how busy its lines are.
+    Otherwise prints what the site consists of, how busy its lines are, and the bound of every rule.
     """
     from edge.app.config import inspect_site
+    from edge.app.port_warnings import port_warnings
+    from edge.app.proof import judge
 
-    results = [inspect_site(path) for path in sites]
-    problems = [problem for _, found in results for problem in found]
-    if as_json:
-        print_json([site for site, _ in results if site is not None], problems)
-    else:
-        for site, found in results:
+    problems: list[Problem] = []
+    right: list[tuple[Site, Judgement]] = []
+    for path in sites:
+        site, found = inspect_site(path)
+        if site is not None:
+            site = replace(site, warnings=(*site.warnings, *port_warnings(site)))
+        judged = judge(site) if site is not None else None
+        found = judged.problems if judged is not None else found
+        problems += found
+        if site is not None and judged is not None:
+            right.append((site, judged))
+        if not as_json:
             print_problems(found)
-            if site is not None:
-                print_summary(site)
+            if site is not None and judged is not None:
+                print_summary(site, judged, terms=terms)
+    if as_json:
+        print_json(right, problems)
     if problems:
         sys.exit(EXIT_PROBLEMS)
 
 
-def print_json(sites: list[Site], problems: list[Problem]) -> None:
+def print_json(sites: list[tuple[Site, Judgement]], problems: list[Problem]) -> None:
     """One object: whether all is well, the problems, the warnings, and a summary per right site."""
     document = {
         "ok": not problems,
         "problems": [problem.json() for problem in problems],
-        "warnings": [warning.json() for site in sites for warning in site.warnings],
-        "summary": [summarise(site) for site in sites],
+        "warnings": [
+            warning.json()
+            for site, judged in sites
+            for warning in (*site.warnings, *judged.warnings)
+        ],
+        "summary": [summarise(site, judged) for site, judged in sites],
     }
     click.echo(json.dumps(document, ensure_ascii=False, indent=2))
 
@@ -67,30 +84,46 @@ def print_problems(problems: tuple[Problem, ...]) -> None:
         click.echo(text("check.problem"))
 
 
-def print_summary(site: Site) -> None:
-    """What the site consists of, its buses with their load, and what may be an oversight."""
-    summary = summarise(site)
+def print_summary(site: Site, judged: Judgement, *, terms: bool) -> None:
+    """What the site consists of, its buses with their load, its bounds, and possible oversights."""
+    summary = summarise(site, judged)
     head = {"file": summary["file"], "id": summary["site"], "name": summary["name"]}
-    click.echo(text("check.fine", **head))
+    click.echo(text("check.late" if judged.refused else "check.fine", **head))
     click.echo("  " + text("check.counts", **summary))
-    rows = [
-        tuple(text(f"check.{key}") for key in ("bus", "kind", "line", "devices", "utilisation"))
-    ]
-    for bus in site.buses:
-        load = site.utilisation.get(bus.id)
-        devices = sum(device.bus == bus.id for device in site.devices)
-        shown = f"{load:.1%}" if load is not None else "–"
-        rows.append((bus.id, bus.kind, _line_of(bus), str(devices), shown))
     if site.buses:
-        for row in align(rows):
+        for row in align(_bus_rows(site, judged)):
             click.echo(f"  {row}")
-    for warning in site.warnings:
+    print_bounds(judged, terms=terms)
+    for warning in (*site.warnings, *judged.warnings):
         message = text("check.warning", message=warning.message)
         click.echo(f"{warning.file}:{warning.line}: {warning.path}: {message}")
+        if warning.hint:
+            click.echo(f"  {text('check.hint', hint=warning.hint)}")
 
 
-def summarise(site: Site) -> dict[str, object]:
-    """Counts and line loads of a site, ready for JSON; ``utilisation`` 1.0 is the whole line."""
+def print_bounds(judged: Judgement, *, terms: bool) -> None:
+    """The bound of every rule and output; advice under the late ones; all terms if wanted."""
+    from edge.cli.bounds import advice_lines, bound_rows, term_rows
+
+    head, *rows = align(bound_rows(judged))
+    bounds = judged.proof.bounds
+    for index, (bound, row) in enumerate(zip(bounds, rows, strict=True)):
+        if index == 0:
+            click.echo(f"  {head}")
+        click.echo(f"  {row}")
+        if terms:
+            for line in align(term_rows(bound)):
+                click.echo(f"      {line}")
+        if not any(other.rule == bound.rule for other in bounds[index + 1 :]):
+            for line in advice_lines(judged, bound.rule):
+                click.echo(f"    {line}")
+
+
+def summarise(site: Site, judged: Judgement) -> dict[str, object]:
+    """Counts, line loads and bounds of a site, ready for JSON; ``utilisation`` 1.0 is the whole
+    line."""
+    from edge.cli.bounds import proof_object, shares, total
+
     return {
         "file": str(site.path),
         "site": site.site.id,
@@ -101,8 +134,24 @@ def summarise(site: Site) -> dict[str, object]:
         "rules": len(site.rules),
         "plans": len(site.plans),
         "links": len(site.links),
-        "utilisation": {bus: round(share, 4) for bus, share in site.utilisation.items()},
+        "utilisation": {bus: round(total(load), 4) for bus, load in shares(site, judged).items()},
+        "proof": proof_object(judged),
     }
+
+
+def _bus_rows(site: Site, judged: Judgement) -> list[tuple[str, ...]]:
+    from edge.cli.bounds import shares, total
+
+    keys = ("bus", "kind", "line", "devices", "act", "watch", "log", "utilisation")
+    rows = [tuple(text(f"check.{key}") for key in keys)]
+    loads = shares(site, judged)
+    for bus in site.buses:
+        load = loads.get(bus.id)
+        parts = (load.act, load.watch, load.log, total(load)) if load is not None else ()
+        shown = [f"{part:.1%}" for part in parts] or ["–"] * 4
+        devices = sum(device.bus == bus.id for device in site.devices)
+        rows.append((bus.id, bus.kind, _line_of(bus), str(devices), *shown))
+    return rows
 
 
 def align(rows: list[tuple[str, ...]]) -> list[str]:

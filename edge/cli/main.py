@@ -29,10 +29,17 @@ class LazyGroup(click.Group):
     """
 
     names: ClassVar[tuple[str, ...]] = (
+        "ports",
+        "scan",
+        "identify",
+        "set-address",
+        "new",
         "run",
         "check",
+        "proof",
         "status",
         "watch",
+        "wire",
         "read",
         "ack",
         "alarms",
@@ -49,8 +56,9 @@ class LazyGroup(click.Group):
         """The command of this name."""
         if cmd_name not in self.names:
             return None
-        module = importlib.import_module(f"edge.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"edge.cli.{name}")
+        command: click.Command = getattr(module, name)
         command.help = text(f"help.{cmd_name}")
         return command
 

@@ -31,6 +31,7 @@ def _lines(answer: Mapping[str, Any]) -> list[str]:
     health = answer["health"]
     lines = [
         text("status.head", site=answer["site"], name=answer["name"], up=answer["up_s"]),
+        *unusual(answer),
         "",
         text("status.alarms"),
         *([f"  {alarm_line(alarm)}" for alarm in answer["alarms"]] or [f"  {text('cli.none')}"]),
@@ -67,6 +68,15 @@ def _lines(answer: Mapping[str, Any]) -> list[str]:
             )
         )
     return lines
+
+
+def unusual(answer: Mapping[str, Any]) -> list[str]:
+    """Rules that are not armed, and those that are although they may be late."""
+    refused, overridden = answer.get("refused", {}), answer.get("overridden", {})
+    return [
+        *(text("proof.refused", rule=rule, message=why) for rule, why in refused.items()),
+        *(text("proof.overridden", rule=rule, reason=why) for rule, why in overridden.items()),
+    ]
 
 
 def _latency(health: Mapping[str, Any]) -> dict[str, str]:

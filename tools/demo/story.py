@@ -182,7 +182,7 @@ class Story:
         return bool(horn["message"] == message and horn["line_ma"] > 0)
 
     def _horn(self) -> dict[str, Any]:
-        return self._village.device("horns", 4)
+        return self._village.device("speaker", 4)
 
     def _coil(self, channel: int) -> bool:
         return bool(self._village.device("horns", 3)["coils"][channel])

@@ -35,7 +35,7 @@ def write_site(
 ) -> Path:
     """The demonstration's site file for these lines and this broker."""
     text = (_HERE / "site.toml").read_text("utf-8")
-    for name in ("field", "horns", "rain-text"):
+    for name in ("field", "horns", "speaker", "rain-text"):
         text = text.replace(f"@{name}@", str(lines[name]["path"]))
     text = text.replace("tcp_port = 15020", f"tcp_port = {lines['power']['port']}")
     text = text.replace("port = 18830", f"port = {broker_port}")

@@ -17,8 +17,10 @@ from edge.app.config.model import (
     DeviceConfig,
     JournalConfig,
     LinkConfig,
+    OverrideConfig,
     PlanEntry,
     PointConfig,
+    ProofConfig,
     RuleEntry,
     SiteConfig,
     StepConfig,
@@ -29,8 +31,8 @@ from edge.app.config.source import Source
 
 M = TypeVar("M", bound=BaseModel)
 
-_TABLES = ("site", "journal")
-_LISTS = ("bus", "device", "point", "rule", "plan", "acknowledge", "link")
+_TABLES = ("site", "journal", "proof")
+_LISTS = ("bus", "device", "point", "rule", "override", "plan", "acknowledge", "link")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,12 @@ class Draft:
     warnings: Findings
     site: Item[SiteConfig] | None = None
     journal: Item[JournalConfig] | None = None
+    proof: Item[ProofConfig] | None = None
     buses: list[Item[BusConfig]] = field(default_factory=list)
     devices: list[Item[DeviceConfig]] = field(default_factory=list)
     points: list[Item[PointConfig]] = field(default_factory=list)
     rules: list[Item[RuleEntry]] = field(default_factory=list)
+    overrides: list[Item[OverrideConfig]] = field(default_factory=list)
     plans: list[PlanDraft] = field(default_factory=list)
     acknowledges: list[Item[AcknowledgeConfig]] = field(default_factory=list)
     links: list[Item[LinkConfig]] = field(default_factory=list)
@@ -114,11 +118,13 @@ def read_draft(source: Source, directory: Path) -> Draft:
         findings.add(("site",), "missing-table", found="[site]")
     draft.site = _table(document, "site", SiteConfig, findings)
     draft.journal = _table(document, "journal", JournalConfig, findings)
+    draft.proof = _table(document, "proof", ProofConfig, findings)
     draft.buses = _list(document, "bus", BusConfig, findings)
     draft.devices = _list(document, "device", DeviceConfig, findings)
     draft.bus_ids, draft.device_ids = _by_id(draft.buses), _by_id(draft.devices)
     draft.points = _list(document, "point", PointConfig, findings)
     draft.rules = _list(document, "rule", RuleEntry, findings)
+    draft.overrides = _list(document, "override", OverrideConfig, findings)
     draft.acknowledges = _list(document, "acknowledge", AcknowledgeConfig, findings)
     draft.links = _list(document, "link", LinkConfig, findings, context)
     for path, raw in _elements(document, "plan", (), findings):

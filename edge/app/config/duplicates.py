@@ -18,6 +18,7 @@ def check_duplicates(draft: Draft) -> None:
         _check_ids(items, "id")
     _check_ids([plan.item for plan in draft.plans], "id")
     _check_ids(draft.acknowledges, "point")
+    _check_ids(draft.overrides, "rule")
     _check_addresses(draft)
     _check_ports(draft)
     _check_brokers(draft)

@@ -33,6 +33,9 @@ _IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 """Names of points, actions and parameters."""
 _POINT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}\.[a-z][a-z0-9_]{0,31}")
+_USB_ID = re.compile(r"[0-9a-fA-F]{4}")
+# bus, ports through the hubs, and if need be configuration and interface: 1-1.2:1.0
+_USB_PATH = re.compile(r"\d+-\d+(?:\.\d+)*(?::\d+\.\d+)?", re.ASCII)
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,32}(?:/[A-Za-z0-9._-]{1,32}){0,7}")
 _QUANTITY = re.compile(r"\s*[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?\s*(\S*)\s*")
@@ -217,6 +220,13 @@ def _read_port(value: object) -> str:
     return port
 
 
+def _read_usb_id(value: object) -> str:
+    written = _text(value)
+    if not _USB_ID.fullmatch(written):
+        raise refuse("bad-usb-id", value, allowed=text("type.usb-id"))
+    return written.lower()
+
+
 def _read_file(value: object, where: ValidationInfo) -> Path:
     written = _text(value)
     if not written or not written.isprintable():
@@ -261,6 +271,8 @@ WrittenLevel = Annotated[Level, BeforeValidator(_read_level)]
 Host = Annotated[str, BeforeValidator(_read_host)]
 IpAddress = Annotated[str, BeforeValidator(_read_address)]
 Zone = Annotated[str, BeforeValidator(_read_zone)]
+UsbId = Annotated[str, BeforeValidator(_read_usb_id)]
+UsbPath = Annotated[str, _matching("bad-usb-path", _USB_PATH, "type.usb-path")]
 SerialPort = Annotated[str, BeforeValidator(_read_port)]
 LocalFile = Annotated[Path, BeforeValidator(_read_file)]
 ProfileReference = Annotated[str, BeforeValidator(_read_profile)]

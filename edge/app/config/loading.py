@@ -13,13 +13,25 @@ from edge.app.config.draft import Draft, read_draft
 from edge.app.config.duplicates import check_duplicates
 from edge.app.config.items import Item
 from edge.app.config.links import check_links
-from edge.app.config.model import DeviceConfig, JournalConfig, PlanConfig, RuleConfig, Site
+from edge.app.config.model import (
+    DeviceConfig,
+    JournalConfig,
+    PlanConfig,
+    ProofConfig,
+    RuleConfig,
+    Site,
+)
 from edge.app.config.problems import Problem, SiteProblems
 from edge.app.config.profile import Profile
 from edge.app.config.references import load_sheets
 from edge.app.config.source import read_source
-from edge.app.config.steps import check_acknowledges, check_steps, warn_of_idle_plans
-from edge.app.config.thresholds import check_rules
+from edge.app.config.steps import (
+    check_acknowledges,
+    check_steps,
+    warn_of_broadcasts,
+    warn_of_idle_plans,
+)
+from edge.app.config.thresholds import check_overrides, check_rules
 from edge.app.config.wiring import (
     check_buses,
     check_devices,
@@ -59,10 +71,11 @@ def inspect_site(path: Path) -> tuple[Site | None, tuple[Problem, ...]]:
     check_duplicates(draft)
     check_points(draft)
     rules = check_rules(draft)
+    check_overrides(draft)
     check_steps(draft)
     check_acknowledges(draft)
     check_links(draft)
-    utilisation = check_lines(draft)
+    check_lines(draft)
     problems = [*source.findings.problems]
     for sheet in draft.sheets.values():
         problems += sheet.problems
@@ -70,7 +83,8 @@ def inspect_site(path: Path) -> tuple[Site | None, tuple[Problem, ...]]:
         return None, tuple(sorted(problems, key=lambda each: (each.file, each.line, each.path)))
     warn_of_defaults(draft)
     warn_of_idle_plans(draft)
-    return _assemble(path, source.content, draft, rules, utilisation), ()
+    warn_of_broadcasts(draft)
+    return _assemble(path, source.content, draft, rules), ()
 
 
 def _assemble(
@@ -78,7 +92,6 @@ def _assemble(
     content: bytes,
     draft: Draft,
     rules: list[RuleConfig],
-    utilisation: dict[str, float],
 ) -> Site:
     """Put a Site together from a draft without problems: what must be there is there."""
     if draft.site is None or draft.site.value is None:
@@ -95,10 +108,12 @@ def _assemble(
         point for device in devices for point in _points(device, profiles[device.profile], draft)
     )
     journal = draft.journal.value if draft.journal is not None else None
+    proof = draft.proof.value if draft.proof is not None else None
     return Site(
         path=path,
         site=draft.site.value,
         journal=journal or JournalConfig(),
+        proof=proof or ProofConfig(),
         buses=_values(draft.buses),
         devices=tuple(devices),
         points=points,
@@ -108,6 +123,7 @@ def _assemble(
             if item.value is not None and item.value.stale_s is not None
         },
         rules=tuple(rules),
+        overrides=_values(draft.overrides),
         plans=tuple(
             PlanConfig(plan.item.value.id, _values(plan.steps))
             for plan in draft.plans
@@ -118,8 +134,8 @@ def _assemble(
         profiles=profiles,
         digest=_digest(content, draft),
         names=_names(draft, devices, profiles),
-        utilisation=utilisation,
         warnings=tuple(draft.warnings.problems),
+        lines=draft.findings.lines,
     )
 
 

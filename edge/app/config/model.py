@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +18,8 @@ from edge.app.config.fields import (
     ProfileReference,
     SerialPort,
     Topic,
+    UsbId,
+    UsbPath,
     WrittenLevel,
     WrittenQuantity,
     Zone,
@@ -26,6 +28,7 @@ from edge.app.config.fields import (
     whole,
 )
 from edge.app.config.items import Table
+from edge.app.config.linemap import LineMap
 from edge.app.config.problems import Problem
 from edge.app.config.profile import (
     Baud,
@@ -60,8 +63,43 @@ class JournalConfig(Table):
     block_s: Annotated[float, real(0.5, 300)] = 5.0
 
 
+class ProofConfig(Table):
+    """``[proof]``: what the latency proof assumes and allows. See docs/proof.md.
+
+    ``dead_devices``: so many devices of each bus may be silent at once. ``compute_ms``: from the
+    last byte of a reading to the first byte of a command on an idle line. ``exchange_us``: what the
+    owner of a line loses between two exchanges. ``budget_s``: of rules that sound something.
+    """
+
+    dead_devices: Annotated[int, whole(0, 8)] = 1
+    compute_ms: Annotated[float, real(0, 1000)] = 25.0
+    exchange_us: Annotated[int, whole(0, 100_000)] = 500
+    budget_s: Annotated[float, real(0.05, 86400)] = 1.0
+
+
+class AdapterConfig(Table):
+    """``adapter`` of a serial line: what must be found behind its port; at least one key."""
+
+    vendor: UsbId | None = None
+    product: UsbId | None = None
+    serial: Label | None = None
+    path: UsbPath | None = None
+
+
+class Rs485Config(Table):
+    """``rs485`` of a serial line: the UART's driver switches its direction with RTS."""
+
+    rts_on_send: bool = True
+    # the kernel keeps no longer ones: RS485_MAX_RTS_DELAY
+    delay_before_ms: Annotated[int, whole(0, 100)] = 0
+    delay_after_ms: Annotated[int, whole(0, 100)] = 0
+
+
 class BusConfig(Table):
-    """``[[bus]]``: a serial line (rtu, ascii) has port to stop_bits; tcp has host and tcp_port."""
+    """``[[bus]]``: a serial line (rtu, ascii) has port to stop_bits; tcp has host and tcp_port.
+
+    ``adapter`` and ``rs485`` may stand with a serial line.
+    """
 
     id: Identifier
     kind: BusKind
@@ -70,6 +108,8 @@ class BusConfig(Table):
     data_bits: DataBits | None = None
     parity: Parity | None = None
     stop_bits: StopBits | None = None
+    adapter: AdapterConfig | None = None
+    rs485: Rs485Config | None = None
     host: IpAddress | None = None
     tcp_port: Annotated[int, whole(1, 65535)] | None = None
 
@@ -110,6 +150,14 @@ class RuleEntry(Table):
     lost: Literal["hold", "blue", "yellow", "orange", "red"]
     latch: Literal["none", "blue", "yellow", "orange", "red"] = "red"
     plan: Label | None = None
+    budget_s: Annotated[float, real(0.05, 86400)] | None = None
+
+
+class OverrideConfig(Table):
+    """``[[override]]``: a rule that may be armed although it misses its budget, and why."""
+
+    rule: Label
+    reason: Label
 
 
 class PlanEntry(Table):
@@ -160,7 +208,7 @@ class RuleConfig:
     """A rule, resolved. Thresholds and hysteresis are in the point's stored unit.
 
     ``lost`` None: the last level stands. ``latch`` None: nothing is latched. ``plan`` None: the
-    alarm is only recorded.
+    alarm is only recorded. ``budget_s`` None: as ``[proof]`` has it, if the plan sounds anything.
     """
 
     id: str
@@ -172,6 +220,12 @@ class RuleConfig:
     lost: Level | None
     latch: Level | None
     plan: str | None
+    budget_s: float | None = None
+
+    @property
+    def highest(self) -> Level:
+        """The highest level it can raise, by a threshold or by losing its sensor."""
+        return max(*self.thresholds, self.lost or Level.NORMAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,34 +237,51 @@ class PlanConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """A rule that is not armed because it may sound too late, and why."""
+
+    rule: str
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """A whole site without a single problem.
 
     ``profiles`` is keyed by what the devices' ``profile`` says. ``names`` gives a name for people
-    to the site, each device, point and push-button by its id. ``utilisation`` is the share of each
-    RTU line that its polls take (1.0 is all of it). ``warnings`` are oddities that may be meant.
+    to the site, each device, point and push-button by its id. ``warnings`` are oddities that may
+    be meant. ``lines`` says where in the file each key stands. ``refused`` holds the rules that
+    were taken out because they miss their budget.
     """
 
     path: Path
     site: SiteConfig
     journal: JournalConfig
+    proof: ProofConfig
     buses: tuple[BusConfig, ...]
     devices: tuple[DeviceConfig, ...]
     points: tuple[Point, ...]
     stale_s: dict[PointId, float]
     rules: tuple[RuleConfig, ...]
+    overrides: tuple[OverrideConfig, ...]
     plans: tuple[PlanConfig, ...]
     acknowledges: tuple[AcknowledgeConfig, ...]
     links: tuple[LinkConfig, ...]
     profiles: dict[str, Profile]
     digest: str
     names: dict[str, str]
-    utilisation: dict[str, float]
     warnings: tuple[Problem, ...]
+    lines: LineMap = field(compare=False, repr=False)
+    refused: tuple[Refused, ...] = ()
 
     def profile(self, device: DeviceConfig) -> ModbusProfile | LineProfile:
         """The profile of one of the site's devices."""
         return self.profiles[device.profile]
+
+    def watched(self) -> frozenset[PointId]:
+        """The points that feed alarms: those of rules and push-buttons."""
+        buttons = {PointId(each.point) for each in self.acknowledges}
+        return frozenset(buttons | {rule.point for rule in self.rules})
 
     def points_of(self, device: DeviceConfig) -> tuple[Point, ...]:
         """The points of one of the site's devices, in the order of its profile."""

@@ -111,19 +111,27 @@ class LineDefaults(Table):
 
 
 class Timing(Table):
-    """``[timing]`` of a Modbus device, all in milliseconds from the last byte of the question."""
+    """``[timing]`` of a Modbus device, in milliseconds from the last byte of the question.
+
+    ``retries``: how often a read that got no answer is asked again within its period.
+    """
 
     turnaround_ms: Annotated[int, whole(0, 10_000)]
     timeout_ms: Annotated[int, whole(1, 60_000)]
     late_ms: Annotated[int, whole(1, 120_000)]
     gap_ms: Annotated[int, whole(0, 1_000)] = 0
+    retries: Annotated[int, whole(0, 5)] = 1
 
 
 class Limits(Table):
-    """``[limits]`` of one read: most registers, and how many may be read to bridge a gap."""
+    """``[limits]``: most registers of a read, and how many of them only to bridge a gap.
+
+    ``pipeline``: questions that may be on their way at once, on TCP.
+    """
 
     max_registers: Annotated[int, whole(1, 125)] = 125
     max_gap: Annotated[int, whole(0, 124)] = 0
+    pipeline: Annotated[int, whole(1, 16)] = 1
 
 
 class ModbusPoint(Table):
@@ -175,18 +183,53 @@ class Confirm(Table):
 
 
 class Action(Table):
-    """``[action.<name>]``: what an actuator can be told to do; ``parameters`` give low and high."""
+    """``[action.<name>]``: what an actuator can be told to do; ``parameters`` give low and high.
+
+    ``warm_up_ms``: from the answer to the last write to the effect. ``broadcast``: the writes go to
+    every device of the line, which nobody answers; the read-back asks the device itself.
+    """
 
     parameters: dict[Name, Bounds] = Field(default_factory=dict)
     write: Annotated[tuple[Write, ...], sequence(1, 16)]
     confirm: Confirm | None = None
+    warm_up_ms: Annotated[int, whole(0, 60_000)] = 0
+    broadcast: bool = False
     description: Description = Description()
+
+
+class Constant(Table):
+    """``[[identity]]``: a register that reads the same in every device of the kind.
+
+    ``mask`` selects the bits that count.
+    """
+
+    table: Literal["holding", "input"]
+    address: Address
+    value: Annotated[int, whole(0, MAX_REGISTER)]
+    mask: Annotated[int, whole(1, MAX_REGISTER)] = MAX_REGISTER
+
+
+class SetAddress(Table):
+    """``[set_address]``: the holding register that holds the device's own address.
+
+    ``unlock`` is written before it, ``save`` after it, both to the old address. ``effect`` says
+    when the new address counts.
+    """
+
+    address: Address
+    range: Bounds = (1, 247)
+    multiple: bool = False
+    unlock: Annotated[tuple[Write, ...], sequence(0, 8)] = ()
+    save: Annotated[tuple[Write, ...], sequence(0, 8)] = ()
+    effect: Literal["at_once", "power_cycle", "unknown"] = "unknown"
+    notes: Note = ""
 
 
 class Framing(Table):
     """``[framing]`` of a text sensor; the named groups of ``pattern`` are its points.
 
     ``period_ms`` is how often ``poll`` is sent; both are None for a device that speaks by itself.
+    ``turnaround_ms``: the longest until the answer to ``poll`` begins.
     """
 
     terminator: str
@@ -194,6 +237,7 @@ class Framing(Table):
     pattern: str
     poll: str | None = None
     period_ms: Annotated[int, whole(20, 3_600_000)] | None = None
+    turnaround_ms: Annotated[int, whole(0, 60_000)] | None = None
     checksum: Literal["none", "xor_hex"] = "none"
     encoding: Literal["ascii", "utf-8"] = "ascii"
     silence_s: Annotated[float, real(0.1, 86400)]
@@ -220,6 +264,8 @@ class ModbusProfile:
     limits: Limits
     points: dict[str, ModbusPoint]
     actions: dict[str, Action]
+    identity: tuple[Constant, ...] = ()
+    set_address: SetAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)

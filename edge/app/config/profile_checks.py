@@ -15,11 +15,14 @@ from edge.app.config.profile import (
     Framing,
     LinePoint,
     ModbusPoint,
+    SetAddress,
     Timing,
     Write,
 )
 from edge.locale import text
 
+MAX_ADDRESS = 247
+"""The highest address of a device on a serial line (Modbus over serial line V1.02, 2.2)."""
 _NUMERIC_KEYS = ("scale", "offset", "decimals", "range", "error_words", "word_order", "byte_order")
 
 
@@ -101,7 +104,7 @@ def check_action(item: Item[Action]) -> None:
 
 
 def _check_part(
-    item: Item[Action],
+    item: Item[Action] | Item[SetAddress],
     where: tuple[str | int, ...],
     part: Write | Confirm,
     parameters: dict[str, tuple[int, int]],
@@ -141,6 +144,16 @@ def _check_part(
     return used
 
 
+def check_set_address(item: Item[SetAddress]) -> None:
+    """Addresses of a serial line, and plain numbers to write before and after."""
+    limits = item.get("range", tuple)
+    if limits is not None and not 1 <= limits[0] <= limits[1] <= MAX_ADDRESS:
+        item.report("range", "out-of-range", allowed=f"1 … {MAX_ADDRESS}")
+    for key in ("unlock", "save"):
+        for index, each in enumerate(item.get(key, tuple) or ()):
+            _check_part(item, (key, index), each, {})
+
+
 def _check_confirm(item: Item[Action], confirm: Confirm) -> None:
     path = (*item.path, "confirm")
     if confirm.every_ms > confirm.within_ms:
@@ -172,8 +185,9 @@ def check_framing(item: Item[Framing], points: frozenset[str] | None) -> None:
             item.report(key, "not-encodable", encoding=encoding)
     if item.given("poll") and not item.given("period_ms"):
         item.report("period_ms", "missing-key", hint=text("hint.poll-period"))
-    if item.given("period_ms") and not item.given("poll"):
-        item.report("period_ms", "not-applicable", reason=text("reason.no-poll"))
+    for key in ("period_ms", "turnaround_ms"):
+        if item.given(key) and not item.given("poll"):
+            item.report(key, "not-applicable", reason=text("reason.no-poll"))
     period_ms, silence_s = item.get("period_ms", int), item.get("silence_s", float)
     if period_ms is not None and silence_s is not None and silence_s * 1000 <= period_ms:
         least = period_ms / 1000

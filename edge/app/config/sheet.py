@@ -15,6 +15,7 @@ from edge.app.config.items import Item, read_item, report_unknown_key
 from edge.app.config.problems import Findings, Problem, show
 from edge.app.config.profile import (
     Action,
+    Constant,
     Framing,
     Limits,
     LineDefaults,
@@ -24,6 +25,7 @@ from edge.app.config.profile import (
     ModbusProfile,
     Profile,
     ProfileDevice,
+    SetAddress,
     Timing,
 )
 from edge.app.config.profile_checks import (
@@ -31,6 +33,7 @@ from edge.app.config.profile_checks import (
     check_framing,
     check_line_point,
     check_modbus_point,
+    check_set_address,
     check_timing,
 )
 from edge.app.config.source import Source, read_source
@@ -39,7 +42,7 @@ from edge.locale import text
 M = TypeVar("M", bound=BaseModel)
 
 _SECTIONS = {
-    "modbus": ("device", "line", "timing", "limits", "point", "action"),
+    "modbus": ("device", "line", "timing", "limits", "point", "action", "identity", "set_address"),
     "line": ("device", "line", "framing", "point"),
 }
 _EVERY_SECTION = tuple(dict.fromkeys((*_SECTIONS["modbus"], *_SECTIONS["line"])))
@@ -120,6 +123,18 @@ def _section(source: Source, model: type[M], key: str, *, required: bool = False
     return None
 
 
+def _constants(source: Source) -> tuple[Constant, ...]:
+    entries = (source.document or {}).get("identity", [])
+    if not isinstance(entries, list):
+        source.findings.add(("identity",), "not-a-table", found="identity", allowed="[[identity]]")
+        return ()
+    items = [
+        read_item(Constant, raw, ("identity", index), source.findings)
+        for index, raw in enumerate(entries)
+    ]
+    return tuple(item.value for item in items if item is not None and item.value is not None)
+
+
 def _names(source: Source, key: str) -> frozenset[str] | None:
     entries = (source.document or {}).get(key, {})
     if isinstance(entries, dict):
@@ -171,6 +186,10 @@ def _read_modbus_sheet(
     points = _right(source, ModbusPoint, "point", check_modbus_point)
     sheet.points = dict(points)
     sheet.actions = _right(source, Action, "action", check_action)
+    identity = _constants(source)
+    moved = _section(source, SetAddress, "set_address")
+    if moved is not None:
+        check_set_address(moved)
     if sheet.protocol is None or sheet.point_names is None or sheet.action_names is None:
         return
     if not sheet.point_names and not sheet.action_names:
@@ -178,7 +197,7 @@ def _read_modbus_sheet(
     if device is not None and device.value is not None and sheet.timing is not None:
         sheet.profile = ModbusProfile(
             device.value, line.value if line else None, sheet.timing, sheet.limits, points,
-            sheet.actions,
+            sheet.actions, identity, moved.value if moved else None,
         )  # fmt: skip
 
 

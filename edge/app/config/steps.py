@@ -14,6 +14,7 @@ from edge.core.model import Level
 from edge.core.units import Unit
 from edge.locale import text
 
+_ACTIONS = (("action", "arguments"), ("stop", "stop_arguments"))
 _WORDS = {level: word for word, level in LEVELS.items()}
 
 
@@ -41,9 +42,14 @@ def _check_step(draft: Draft, step: Item[StepConfig]) -> None:
     if not sheet.action_names:
         step.report("actuator", "no-actions", allowed=listed(actuators) or text("type.nothing"))
         return
-    _check_action(step, sheet, "action", "arguments")
-    if step.given("stop"):
-        _check_action(step, sheet, "stop", "stop_arguments")
+    bus = draft.bus(device.get("bus", str) or "")
+    tcp = bus.get("id", str) if bus is not None and bus.get("kind", str) == "tcp" else None
+    for key, arguments in _ACTIONS:
+        if key == "action" or step.given(key):
+            _check_action(step, sheet, key, arguments)
+            action = sheet.actions.get(step.get(key, str) or "")
+            if tcp is not None and action is not None and action.broadcast:
+                step.report(key, "broadcast-tcp", action=step.get(key, str), bus=tcp)
 
 
 def _check_action(step: Item[StepConfig], sheet: Sheet, key: str, arguments: str) -> None:
@@ -113,6 +119,29 @@ def warn_of_idle_plans(draft: Draft) -> None:
             if rule.get("plan", str) == name and _highest(rule) < lowest:
                 path, word = (*rule.path, "plan"), _WORDS[lowest]
                 draft.warnings.add(path, "plan-too-high", found=name, allowed=word)
+
+
+def warn_of_broadcasts(draft: Draft) -> None:
+    """Warn of an action that reaches other devices of its line: they may take it for theirs."""
+    for plan in draft.plans:
+        for step in plan.steps:
+            name = step.get("actuator", str) or ""
+            device = draft.device(name)
+            sheet = draft.sheet(device) if device is not None else None
+            if device is None or sheet is None:
+                continue
+            others = [
+                other
+                for other, item, _ in draft.sheeted()
+                if other != name and item.get("bus", str) == device.get("bus", str)
+            ]
+            for key, _ in _ACTIONS:
+                action = sheet.actions.get(step.get(key, str) or "")
+                if action is not None and action.broadcast and others:
+                    draft.warnings.add(
+                        (*step.path, key), "broadcast-shared", found=name, others=listed(others),
+                        action=step.get(key, str), bus=device.get("bus", str),
+                    )  # fmt: skip
 
 
 def _highest(rule: Item[RuleEntry]) -> Level:

@@ -29,11 +29,22 @@ def check_rules(draft: Draft) -> list[RuleConfig]:
     return [rule for rule in resolved if rule is not None]
 
 
+def check_overrides(draft: Draft) -> None:
+    """Every exception names a rule."""
+    rules = written_ids(draft.rules)
+    for item in draft.overrides:
+        rule = item.get("rule", str)
+        if rule is not None and rule not in rules:
+            report_dangling(item, "rule", rule, "rule", rules)
+
+
 def _check_rule(draft: Draft, item: Item[RuleEntry]) -> RuleConfig | None:
     plan = item.get("plan", str)
     plans = written_ids(each.item for each in draft.plans)
     if plan is not None and plan not in plans:
         report_dangling(item, "plan", plan, "plan", plans)
+    if item.given("budget_s") and not item.given("plan"):
+        item.report("budget_s", "not-applicable", reason=text("reason.no-plan"))
     if not any(item.given(level) for level in LEVELS):
         item.findings.add(item.path, "no-levels", allowed=", ".join(LEVELS))
     point = find_point(draft, item, "point")
@@ -67,6 +78,7 @@ def _resolve(
         lost=LEVELS.get(entry.lost),
         latch=LEVELS.get(entry.latch),
         plan=entry.plan,
+        budget_s=entry.budget_s,
     )
 
 

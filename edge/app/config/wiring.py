@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from edge.app.config.draft import Draft, written_ids
 from edge.app.config.items import Item
 from edge.app.config.model import BusConfig, DeviceConfig, PointConfig
@@ -9,10 +11,14 @@ from edge.app.config.problems import plain
 from edge.app.config.profile import ModbusPoint
 from edge.app.config.references import convert_to, find_point, narrow_units, report_dangling
 from edge.app.config.sheet import Sheet
-from edge.app.config.utilisation import LineSettings, share
+from edge.core.instant import NS_PER_MS
 from edge.locale import text
 
+if TYPE_CHECKING:
+    from edge.app.config.line_time import LineTime
+
 _SERIAL_KEYS = ("port", "baud", "data_bits", "parity", "stop_bits")
+_SERIAL_OPTIONS = ("adapter", "rs485")
 _TCP_KEYS = ("host", "tcp_port")
 _KEYS = {"rtu": _SERIAL_KEYS, "ascii": _SERIAL_KEYS, "tcp": _TCP_KEYS}
 _BUS_KINDS = {"modbus": ("rtu", "tcp"), "line": ("ascii",)}
@@ -38,6 +44,11 @@ def check_buses(draft: Draft) -> None:
                 bus.report(key, "not-applicable", reason=text("reason.bus-kind", kind=kind))
             if key in _KEYS[kind] and not bus.given(key):
                 bus.report(key, "missing-key")
+        for key in _SERIAL_OPTIONS:
+            if kind == "tcp" and bus.given(key):
+                bus.report(key, "not-applicable", reason=text("reason.bus-kind", kind=kind))
+        if bus.raw.get("adapter") == {}:
+            bus.report("adapter", "empty")
         if kind == "rtu" and bus.get("data_bits", int) == 7:
             bus.report("data_bits", "not-one-of", allowed="8")
 
@@ -85,6 +96,7 @@ def _check_period(device: Item[DeviceConfig], sheet: Sheet) -> None:
         speaks = sheet.framing is not None and sheet.framing.poll is None
         if speaks and device.given("period_ms"):
             device.report("period_ms", "not-applicable", reason=text("reason.speaks"))
+        _check_text_period(device, sheet)
         return
     if sheet.protocol != "modbus" or sheet.point_names is None:
         return
@@ -92,6 +104,18 @@ def _check_period(device: Item[DeviceConfig], sheet: Sheet) -> None:
         device.report("period_ms", "missing-key", hint=text("hint.period"))
     if not sheet.point_names and device.given("period_ms"):
         device.report("period_ms", "not-applicable", reason=text("reason.no-points"))
+
+
+def _check_text_period(device: Item[DeviceConfig], sheet: Sheet) -> None:
+    """A text sensor has answered before it is asked again."""
+    framing, own_ms = sheet.framing, device.get("period_ms", int)
+    period_ms = framing.period_ms if framing is not None and own_ms is None else own_ms
+    turnaround_ms = framing.turnaround_ms if framing is not None else None
+    if turnaround_ms is not None and period_ms is not None and period_ms <= turnaround_ms:
+        device.report(
+            "period_ms", "too-small", other="turnaround_ms", least=turnaround_ms,
+            allowed=f"> {turnaround_ms}",
+        )  # fmt: skip
 
 
 def check_points(draft: Draft) -> None:
@@ -137,11 +161,10 @@ def period_of(draft: Draft, device: Item[DeviceConfig]) -> int | None:
     return own
 
 
-def check_lines(draft: Draft) -> dict[str, float]:
-    """The share of each RTU line that its polls take, by bus id; above 1.0 is a problem."""
-    shares: dict[str, float] = {}
+def check_lines(draft: Draft) -> None:
+    """The polls of an RTU line take no more than all of its time."""
     for bus in draft.buses:
-        line, name = _settings(bus), bus.get("id", str)
+        line, name = _line_time(bus), bus.get("id", str)
         if line is None or name is None:
             continue
         parts = {
@@ -149,7 +172,7 @@ def check_lines(draft: Draft) -> dict[str, float]:
             for device, part in _line_shares(draft, name, line)
             if part > 0
         }  # fmt: skip
-        shares[name] = total = sum(parts.values())
+        total = sum(parts.values())
         if total > 1:
             terms = " + ".join(
                 f"{device} {part:.1%}"
@@ -157,28 +180,32 @@ def check_lines(draft: Draft) -> dict[str, float]:
             )
             bus.report(
                 "baud", "line-overload", found=f"{total:.1%}", allowed="100%", bus=name,
-                baud=line.baud, terms=terms, hint=text("hint.line-overload"),
+                baud=bus.get("baud", int), terms=terms, hint=text("hint.line-overload"),
             )  # fmt: skip
-    return shares
 
 
-def _settings(bus: Item[BusConfig]) -> LineSettings | None:
+def _line_time(bus: Item[BusConfig]) -> LineTime | None:
     baud, data_bits = bus.get("baud", int), bus.get("data_bits", int)
     parity, stop_bits = bus.get("parity", str), bus.get("stop_bits", int)
     if bus.get("kind", str) != "rtu" or not (baud and data_bits and parity and stop_bits):
         return None
-    return LineSettings(baud, data_bits, parity, stop_bits)
+    # the link process reads site files too, and has nothing to do with drivers until here
+    from edge.app.config.line_time import serial_line  # noqa: PLC0415  # see above
+
+    return serial_line(baud, data_bits, parity, stop_bits)
 
 
-def _line_shares(draft: Draft, bus: str, line: LineSettings) -> list[tuple[str, float]]:
+def _line_shares(draft: Draft, bus: str, line: LineTime) -> list[tuple[str, float]]:
     """The share of each device on a bus, from whatever of it is right."""
     shares = []
     for name, device, sheet in draft.sheeted():
         period_ms = device.get("period_ms", int)
         if device.get("bus", str) != bus or period_ms is None or sheet.timing is None:
             continue
-        points = [point for point in sheet.points.values() if isinstance(point, ModbusPoint)]
-        shares.append((name, share(points, sheet.limits, sheet.timing, line, period_ms)))
+        points = {key: spot for key, spot in sheet.points.items() if isinstance(spot, ModbusPoint)}
+        reads = line.plan(points, sheet.limits, sheet.timing)
+        poll_ns = sum(line.exchange(read.request(1), sheet.timing).answered_ns for read in reads)
+        shares.append((name, poll_ns / (period_ms * NS_PER_MS)))
     return shares
 
 

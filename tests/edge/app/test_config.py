@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.app.config import Problem, SiteProblems, inspect_site, load_site
+from edge.app.proof import judge
 from edge.core.errors import ConfigError
 from edge.core.model import Level
 from edge.core.units import Unit
@@ -114,6 +115,9 @@ port = 1883
 tls = false
 """
 
+PROOF = "[proof]\ndead_devices = 3\ncompute_ms = 40.5\nexchange_us = 900\nbudget_s = 2.5\n\n"
+OVERRIDE = '[[override]]\nrule = "{rule}"\nreason = "no faster sensor to be had"\n'
+
 Inspect = Callable[[str], tuple[Problem, ...]]
 
 
@@ -162,6 +166,22 @@ def test_a_village_is_resolved() -> None:
     link = site.links[0]
     assert (link.tls, link.ca_file, link.protocol, link.topic) == (False, None, "5", "tongluo")
     assert site.warnings == ()
+    assert (site.proof.dead_devices, site.proof.compute_ms) == (1, 25.0)
+    assert (site.proof.exchange_us, site.proof.budget_s) == (500, 1.0)
+
+
+def test_what_the_proof_is_told_is_taken_over(inspect: Inspect, tmp_path: Path) -> None:
+    """[proof], a rule's own budget, and exceptions with their reason."""
+    text = SITE.replace("[[bus]]", PROOF + "[[bus]]", 1)
+    text = text.replace('plan = "evacuate"', 'plan = "evacuate"\nbudget_s = 30', 1)
+    assert inspect(text + OVERRIDE.format(rule="flood")) == ()
+    site = load_site(tmp_path / "site.toml")
+    assert (site.proof.dead_devices, site.proof.compute_ms) == (3, 40.5)
+    assert (site.proof.exchange_us, site.proof.budget_s) == (900, 2.5)
+    assert [rule.budget_s for rule in site.rules] == [30.0]
+    assert [(each.rule, each.reason) for each in site.overrides] == [
+        ("flood", "no faster sensor to be had")
+    ]
 
 
 def test_thresholds_are_in_the_stored_unit_of_the_point() -> None:
@@ -231,19 +251,19 @@ def test_the_digest_changes_with_the_site_and_with_a_profile(tmp_path: Path) -> 
     assert digest("d", site, profile + "# x\n") != first
 
 
-def test_line_utilisation_is_computed_from_the_frames(inspect: Inspect, tmp_path: Path) -> None:
-    """9600 8E1 has 11-bit characters; 2 registers: 8 + 5 + 4 characters, 50 ms, 2 x t3.5."""
+def test_the_load_of_a_line_is_computed_from_the_frames(inspect: Inspect) -> None:
+    """9600 8E1 has 11-bit characters; 2 registers: 8 + 5 + 4 characters, 50 ms, t3.5."""
     text = SITE.replace("baud = 115200", "baud = 9600", 1).replace('"none"', '"even"', 1)
     text = text.replace('"dfrobot-sen0676"', '"xy-md02"').replace(
         "period_ms = 250", "period_ms = 500"
     )
     text = text.replace("river.level", "river.humidity").replace(' m"', ' %"')
-    assert inspect(text) == ()
-    site = load_site(tmp_path / "site.toml")
+    text = text.replace("period_ms = 500\n", "period_ms = 20\n")
     char_s = 11 / 9600
-    thermometer = (17 * char_s + 0.050 + 7 * char_s) / 0.5
-    amplifier = ((13 + 2 * 4) * char_s + 0.020 + 7 * char_s) / 5
-    assert site.utilisation == {"line-a": pytest.approx(thermometer + amplifier)}
+    thermometer = (17 * char_s + 0.050 + 3.5 * char_s) / 0.02
+    amplifier = ((13 + 2 * 4) * char_s + 0.020 + 3.5 * char_s) / 5
+    (problem,) = inspect(text)
+    assert problem.found == f"{thermometer + amplifier:.1%}"
 
 
 def test_oddities_that_may_be_meant_are_warnings(inspect: Inspect, tmp_path: Path) -> None:
@@ -293,6 +313,9 @@ def test_the_examples_of_the_manual_are_right(tmp_path: Path) -> None:
     assert problems == ()
     assert site is not None
     assert (len(site.rules), len(site.plans), len(site.links)) == (1, 1, 1)
+    judged = judge(site)
+    assert judged.refused == ()
+    assert [warning.code for warning in judged.warnings] == ["override-idle"]
 
 
 # -- all mistakes at once ---------------------------------------------------------------------
@@ -384,6 +407,20 @@ MISTAKES = [
     ('"Asia/Shanghai"', '"Asia"', "bad-zone", "site.time_zone"),
     ("[[bus]]\nid = \"line-a\"", "[journal]\nmax_mb = 4\n[[bus]]\nid = \"line-a\"",
      "out-of-range", "journal.max_mb"),
+    ('[[bus]]\nid = "line-a"', '[proof]\ndead_devices = 9\n[[bus]]\nid = "line-a"',
+     "out-of-range", "proof.dead_devices"),
+    ('[[bus]]\nid = "line-a"', '[proof]\ndead_devices = 1.0\n[[bus]]\nid = "line-a"',
+     "wrong-type", "proof.dead_devices"),
+    ('[[bus]]\nid = "line-a"', '[proof]\ncompute_ms = -1\n[[bus]]\nid = "line-a"',
+     "out-of-range", "proof.compute_ms"),
+    ('[[bus]]\nid = "line-a"', '[proof]\nexchange_us = 0.5\n[[bus]]\nid = "line-a"',
+     "wrong-type", "proof.exchange_us"),
+    ('[[bus]]\nid = "line-a"', '[proof]\nbudget_s = "1 s"\n[[bus]]\nid = "line-a"',
+     "wrong-type", "proof.budget_s"),
+    ('[[bus]]\nid = "line-a"', '[proof]\nbudget_ms = 1000\n[[bus]]\nid = "line-a"',
+     "unknown-key", "proof.budget_ms"),
+    ('[[bus]]\nid = "line-a"', '[[proof]]\nbudget_s = 1\n[[bus]]\nid = "line-a"',
+     "not-a-list", "proof"),
     ("[[link]]", "[link]", "not-a-table", "link"),
     ("[[link]]", "[[lnik]]", "unknown-key", "lnik"),
     # buses
@@ -455,6 +492,17 @@ MISTAKES = [
     ('lost = "hold"', 'lost = "hold"\nhold_s = -1', "out-of-range", "rule[0].hold_s"),
     ('lost = "hold"', 'lost = "hold"\nhold_s = inf', "out-of-range", "rule[0].hold_s"),
     ('plan = "evacuate"', 'plan = "evacuat"', "dangling", "rule[0].plan"),
+    ('plan = "evacuate"', "budget_s = 2", "not-applicable", "rule[0].budget_s"),
+    ('plan = "evacuate"', 'plan = "evacuate"\nbudget_s = 0', "out-of-range", "rule[0].budget_s"),
+    ('plan = "evacuate"', 'plan = "evacuate"\nbudget_s = "1"', "wrong-type", "rule[0].budget_s"),
+    # overrides
+    ("[[plan]]", f'{OVERRIDE.format(rule="flodd")}[[plan]]', "dangling", "override[0].rule"),
+    ("[[plan]]", f'{OVERRIDE.format(rule="flood")}{OVERRIDE.format(rule="flood")}[[plan]]',
+     "duplicate-id", "override[1].rule"),
+    ("[[plan]]", '[[override]]\nrule = "flood"\n[[plan]]', "missing-key", "override[0].reason"),
+    ("[[plan]]", '[[override]]\nrule = "flood"\nreason = " "\n[[plan]]', "bad-text",
+     "override[0].reason"),
+    ("[[plan]]", '[override]\nrule = "flood"\nreason = "x"\n[[plan]]', "not-a-table", "override"),
     # plans
     ('actuator = "horn"', 'actuator = "hron"', "dangling", "plan[0].step[0].actuator"),
     ('actuator = "horn"', 'actuator = "river"', "no-actions", "plan[0].step[0].actuator"),
@@ -504,6 +552,7 @@ FOLLOWED = {
     ("link[0].key_file", "missing-key"), ("plan[0]", "no-steps"),
     ("plan[0].step[0].arguments.mesage", "unknown-argument"), ("device[1].id", "duplicate-id"),
     ("bus[1].id", "duplicate-id"), ("rule[0].comparison", "not-one-of"),
+    ("rule[0].budget_s", "not-applicable"),
     ("plan[0].step", "not-a-table"), ("rule[0].red", "level-order"),
     ("bus[0].data_bits", "not-one-of"), ("plan[0].step[0].stop_arguments", "not-applicable"),
 }  # fmt: skip
@@ -550,9 +599,9 @@ def test_an_overloaded_line_is_refused_with_its_numbers(inspect: Inspect) -> Non
     """At 1200 baud the radar alone asks for more than there is; the largest term is first."""
     problems = inspect(SITE.replace("baud = 115200", "baud = 1200", 1))
     assert brief(problems) == [("line-overload", "bus[0].baud")]
-    # 2 reads of (8 + 5 + 2) characters and 2 x t3.5 of 10/1200 s each, and 30 ms, every 250 ms
-    river = 2 * ((15 + 7) * 10 / 1200 + 0.030) / 0.25
-    horn = ((13 + 8 + 7) * 10 / 1200 + 0.020) / 5
+    # 2 reads of (8 + 5 + 2) characters and t3.5 of 10/1200 s each, and 30 ms, every 250 ms
+    river = 2 * ((15 + 3.5) * 10 / 1200 + 0.030) / 0.25
+    horn = ((13 + 8 + 3.5) * 10 / 1200 + 0.020) / 5
     assert f"river {river:.1%} + horn {horn:.1%}" in problems[0].message
     assert problems[0].found == f"{river + horn:.1%}"
     assert problems[0].hint
@@ -588,6 +637,59 @@ def test_a_rule_can_begin_and_end(
     text = SITE.replace('yellow = "2.60 m"\n', "").replace('">="', f'"{comparison}"')
     text = text.replace('"0.10 m"', f'"{hysteresis}"').replace('"3.20 m"', f'"{red}"')
     assert [problem.code for problem in inspect(text)] == ([code] if code else [])
+
+
+# -- broadcasts -------------------------------------------------------------------------------
+
+SHIPPED = Path(__file__).parents[3] / "drivers" / "profiles"
+
+
+def broadcasting(folder: Path) -> str:
+    """The site with an amplifier that plays by broadcast."""
+    profile = (SHIPPED / "amplifier-generic.toml").read_text("utf-8")
+    profile = profile.replace("[action.play]", "[action.play]\nbroadcast = true")
+    (folder / "all.toml").write_text(profile, "utf-8")
+    return SITE.replace('"amplifier-generic"', '"all.toml"')
+
+
+def test_a_broadcast_warns_of_the_other_devices_that_it_reaches(
+    inspect: Inspect, tmp_path: Path
+) -> None:
+    """They may take it for theirs; alone on its line it reaches nobody else."""
+    text = broadcasting(tmp_path)
+    assert inspect(text) == ()
+    (warning,) = [
+        each
+        for each in load_site(tmp_path / "site.toml").warnings
+        if each.code == "broadcast-shared"
+    ]
+    assert warning.path == "plan[0].step[0].action"
+    assert "river" in warning.message
+    elsewhere = text.replace('id = "river"\nbus = "line-a"', 'id = "river"\nbus = "plant"')
+    assert inspect(elsewhere) == ()
+    codes = {each.code for each in load_site(tmp_path / "site.toml").warnings}
+    assert "broadcast-shared" not in codes
+
+
+def test_a_broadcast_needs_a_line(inspect: Inspect, tmp_path: Path) -> None:
+    """On TCP there is one device at the other end, and address 0 is not it."""
+    text = broadcasting(tmp_path).replace(
+        'id = "horn"\nbus = "line-a"', 'id = "horn"\nbus = "plant"'
+    )
+    assert brief(inspect(text)) == [("broadcast-tcp", "plan[0].step[0].action")]
+
+
+def test_a_text_sensor_is_not_asked_faster_than_it_answers(
+    inspect: Inspect, tmp_path: Path
+) -> None:
+    profile = (SHIPPED / "hydreon-rg15.toml").read_text("utf-8")
+    (tmp_path / "slow.toml").write_text(
+        profile.replace("period_ms = 10_000", "period_ms = 10_000\nturnaround_ms = 900"), "utf-8"
+    )
+    text = SITE.replace('"hydreon-rg15"', '"slow.toml"')
+    assert inspect(text) == ()
+    text = text.replace('"slow.toml"', '"slow.toml"\nperiod_ms = 900')
+    assert brief(inspect(text)) == [("too-small", "device[2].period_ms")]
 
 
 # -- certificates -----------------------------------------------------------------------------

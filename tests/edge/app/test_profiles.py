@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -15,9 +14,9 @@ from drivers.bus.line import Line
 from drivers.bus.port import Opener
 from drivers.bus.transaction import Transaction
 from drivers.modbus_device import ModbusDevice
+from drivers.read_plan import LineCost
 from edge.app.config import (
     Action,
-    Limits,
     LineProfile,
     ModbusPoint,
     ModbusProfile,
@@ -27,11 +26,12 @@ from edge.app.config import (
     read_sheet,
     shipped_profiles,
 )
-from edge.app.config.utilisation import plan_reads
+from edge.app.config.line_time import serial_line
 from edge.core.instant import Clock, Instant
 from edge.core.model import DeviceId, Point, PointId
 from edge.core.ports import Class
 from edge.core.units import Unit
+from tools.virtual_clock import VirtualClock
 
 SHIPPED = shipped_profiles()
 
@@ -269,34 +269,11 @@ def test_rain_lines_of_the_rg15(line: str, total: str | None) -> None:
     assert (match["total"] if match else None) == total
 
 
-@pytest.mark.parametrize(
-    ("max_gap", "max_registers", "expected"),
-    [
-        (0, 125, [(0, 1), (2, 2), (5, 1)]),
-        (1, 125, [(0, 6)]),
-        (1, 5, [(0, 4), (5, 1)]),
-        (1, 4, [(0, 4), (5, 1)]),
-        (1, 3, [(0, 1), (2, 2), (5, 1)]),
-    ],
-)
-def test_neighbours_share_a_question_within_the_limits(
-    max_gap: int, max_registers: int, expected: list[tuple[int, int]]
-) -> None:
-    """A u16 at 0, a u32 at 2, a u16 at 5: gaps of one register are bridged only if allowed."""
-    points = [
-        ModbusPoint(table="holding", address=0, type="u16", unit=Unit.NONE),
-        ModbusPoint(table="holding", address=2, type="u32", unit=Unit.NONE),
-        ModbusPoint(table="holding", address=5, type="u16", unit=Unit.NONE),
-    ]
-    reads = plan_reads(points, Limits(max_registers=max_registers, max_gap=max_gap))
-    assert [(read.address, read.count) for read in reads] == expected
-
-
 class Recorder(Line):
     """A line that keeps what it is asked and asks nobody."""
 
-    def __init__(self) -> None:
-        super().__init__("x", cast(Opener, None), Rtu(9600, 10), cast(Clock, None))
+    def __init__(self, clock: Clock) -> None:
+        super().__init__("x", cast(Opener, None), Rtu(9600, 10), clock)
         self.questions: list[bytes] = []
 
     def submit(self, transaction: Transaction) -> None:
@@ -307,18 +284,17 @@ class Recorder(Line):
 @pytest.mark.parametrize("name", [n for n in SHIPPED if n != "hydreon-rg15"])
 def test_the_line_is_reckoned_with_the_questions_the_driver_asks(name: str) -> None:
     """The same reads, whoever groups the points: the load of a line is that of its real frames."""
-    profile, line, clock = modbus(name), Recorder(), cast(Clock, None)
+    profile, clock = modbus(name), VirtualClock()
+    line, pace = Recorder(clock), serial_line(9600, 8, "none", 1)
     points = tuple(
         Point(PointId(f"d.{key}"), DeviceId("d"), spot.unit, spot.decimals)
         for key, spot in profile.points.items()
     )
-    device = ModbusDevice("d", 1, profile, points, line, clock)
+    cost = LineCost(pace.character_s, pace.silence_s)
+    device = ModbusDevice("d", 1, profile, points, line, clock, line_cost=cost)
     device.poll(Instant(0), lambda samples: None, Class.LOG)
-    functions = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
-    reckoned = {
-        struct.pack(">BHH", functions[read.table], read.address, read.count)
-        for read in plan_reads(profile.points.values(), profile.limits)
-    }
+    reads = pace.plan(profile.points, profile.limits, profile.timing)
+    reckoned = {read.request(1).pdu for read in reads}
     assert set(line.questions) == reckoned
     assert len(line.questions) == len(reckoned)
 
@@ -394,6 +370,13 @@ MISTAKES = [
     ("[timing]", "[timming]", "unknown-key", "timming"),
     ("timeout_ms = 200", "timeout_ms = 20", "too-small", "timing.timeout_ms"),
     ("late_ms = 1000", "late_ms = 100", "too-small", "timing.late_ms"),
+    ("late_ms = 1000", "late_ms = 1000\nretries = 6", "out-of-range", "timing.retries"),
+    ("late_ms = 1000", "late_ms = 1000\nretries = true", "wrong-type", "timing.retries"),
+    ("[point.level]", "[limits]\npipeline = 0\n[point.level]", "out-of-range", "limits.pipeline"),
+    ("[action.play]", "[action.play]\nwarm_up_ms = 60001", "out-of-range",
+     "action.play.warm_up_ms"),
+    ("[action.play]", "[action.play]\nwarm_up_ms = 0.5", "wrong-type", "action.play.warm_up_ms"),
+    ("[action.play]", "[action.play]\nbroadcast = 1", "wrong-type", "action.play.broadcast"),
     ("[point.level]", "[point.Level]", "bad-name", "point.Level"),
     ('type = "u16"', 'type = "u32"', "missing-key", "point.level.word_order"),
     ('type = "u16"', 'type = "u16"\nword_order = "low_first"', "not-applicable",
@@ -457,6 +440,18 @@ LINE_MISTAKES = [
     ("(?P<rain>", "(?P<regen>", "no-point", "framing.pattern"),
     ("period_ms = 1000", "", "missing-key", "framing.period_ms"),
     ('poll = "?\\n"', "", "not-applicable", "framing.period_ms"),
+    (
+        'poll = "?\\n"\nperiod_ms = 1000',
+        "turnaround_ms = 100",
+        "not-applicable",
+        "framing.turnaround_ms",
+    ),
+    (
+        "period_ms = 1000",
+        "period_ms = 1000\nturnaround_ms = -1",
+        "out-of-range",
+        "framing.turnaround_ms",
+    ),
     ("silence_s = 5.0", "silence_s = 1.0", "too-small", "framing.silence_s"),
     ('terminator = "\\r\\n"', 'terminator = ""', "empty", "framing.terminator"),
     ('poll = "?\\n"', 'poll = "？"', "not-encodable", "framing.poll"),

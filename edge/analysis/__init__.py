@@ -1,0 +1,1 @@
+"""Computed from the configuration alone, before the box arms."""
