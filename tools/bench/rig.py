@@ -45,10 +45,19 @@ class ToggleSensor(Unit):
 class Rig:
     """Carries one line. ``frames`` are the stamps since the last ``take``."""
 
-    def __init__(self, baud: int, units: dict[int, Unit]) -> None:
+    def __init__(
+        self,
+        baud: int,
+        units: dict[int, Unit],
+        *,
+        turnaround_ms: float = TURNAROUND_MS,
+        bytewise: bool = False,
+    ) -> None:
         self.frames: list[FrameStamp] = []
-        slave = RtuSlave(units, turnaround_ms=TURNAROUND_MS)
-        self._line = PacedLine(slave, LineTime(baud), on_frame=self.frames.append)
+        self.slave = RtuSlave(units, turnaround_ms=turnaround_ms)
+        self._line = PacedLine(
+            self.slave, LineTime(baud), bytewise=bytewise, on_frame=self.frames.append
+        )
         self._master, self._terminal = os.openpty()
         tty.setraw(self._terminal)
         os.set_blocking(self._master, False)
@@ -78,9 +87,14 @@ class Rig:
                 data = os.read(self._master, _READ_BYTES)
                 self._line.arrive(data, time.monotonic_ns())
             if orders in readable:
-                if not os.read(orders, _READ_BYTES):
+                order = os.read(orders, _READ_BYTES)
+                if not order:
                     return
-                print(self.take(), flush=True)
+                print(self.obey(order.decode()), flush=True)
+
+    def obey(self, order: str) -> str:
+        """Carry out one order; returns the line that answers it."""
+        return self.take()
 
     def _send_due(self) -> None:
         for emission in self._line.due(time.monotonic_ns()):
@@ -89,7 +103,7 @@ class Rig:
             self._line.sent(emission, at_ns)
 
 
-def _hurry() -> bool:
+def hurry() -> bool:
     """Take real-time priority; False if this user may not."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
@@ -119,7 +133,7 @@ def main() -> None:
     Path(link).symlink_to(rig.terminal)
     gc.collect()
     gc.disable()
-    print("ready", int(_hurry()), flush=True)
+    print("ready", int(hurry()), flush=True)
     rig.run()
 
 
