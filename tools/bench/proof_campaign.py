@@ -12,15 +12,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edge.analysis.latency import prove
-from edge.analysis.latency.model import Bound, Proof
+from edge.analysis.latency import phases, prove
+from edge.analysis.latency.model import UNBOUNDED_NS, Bound, Proof, System
 from edge.app.config import load_site
 from edge.app.config.model import Site
 from edge.app.proof import system_of
+from tools.bench.proof_ground import Ground, Target, output_of
 from tools.bench.proof_line import TwinLine
 from tools.bench.proof_search import KINDS, Search
 from tools.bench.proof_sites import write_site
-from tools.bench.proof_trial import Finding, Ground, Scenario, Target, Trial, output_of
+from tools.bench.proof_trial import Finding, Scenario, Trial
 
 # Times on the wire are rounded to nanoseconds one by one, the bound's all at once.
 TOLERANCE_NS = 1_000
@@ -35,15 +36,16 @@ MOST_TARGETS = 6
 class Attack:
     """What was found of one rule and one of its outputs; times in ns.
 
-    ``ratio`` is bound / found of the command. ``confirmed_ratio`` likewise; None without a bound.
+    ``ratio`` is bound / found of the command, ``confirmed_ratio`` of the confirmation; None without
+    a bound or where it was never seen.
     """
 
     rule: str
     output: str
     bound: dict[str, int]
     found: dict[str, int]
-    ratio: float
-    confirmed_ratio: float
+    ratio: float | None
+    confirmed_ratio: float | None
     trials: int
     broken: str
     terms: dict[str, int]
@@ -66,9 +68,16 @@ class SiteResult:
         return [attack for attack in self.attacks if attack.broken]
 
     @property
-    def ratio(self) -> float:
-        """Of the rule that is proven least tightly."""
-        return max((attack.ratio for attack in self.attacks), default=0.0)
+    def slowest(self) -> float | None:
+        """The ratio of the rule that is proven slowest."""
+        attacks = [attack for attack in self.attacks if attack.ratio is not None]
+        return max(attacks, key=lambda each: each.bound["command"]).ratio if attacks else None
+
+    @property
+    def loosest(self) -> float | None:
+        """The ratio of the rule that is proven least tightly."""
+        ratios = [attack.ratio for attack in self.attacks if attack.ratio is not None]
+        return max(ratios, default=None)
 
 
 def attack_site(
@@ -84,9 +93,12 @@ def attack_site(
         folder = Path(name)
         site = load_site(write_site(seed, folder))
         proved = time.perf_counter()
-        proof = prove(system_of(site))
+        system = system_of(site)
+        proof = prove(system)
         prove_s = time.perf_counter() - proved
-        attacks = [_attack(site, bound, seed, trials) for bound in _chosen(site, proof, most)]
+        attacks = [
+            _attack(site, system, bound, seed, trials) for bound in _chosen(site, proof, most)
+        ]
         overloaded = sum(map(_is_overload, proof.bounds))
         result = SiteResult(seed, attacks, overloaded, prove_s, time.perf_counter() - begin)
         if result.violations and kept is not None:
@@ -115,7 +127,7 @@ def replay(folder: Path) -> Iterator[tuple[Attack, Finding]]:
 def run_again(site: Site, attack: Attack, scenario: Mapping[str, Any]) -> Finding:
     """One scenario on the full twins."""
     ground = Ground(site, target_of(site, attack.rule, attack.output))
-    limit_ns = max(attack.bound.values()) * 2 + _MARGIN_NS
+    limit_ns = min(max(attack.bound.values()) * 2 + _MARGIN_NS, _MOST_LIMIT_NS)
     return Trial(ground, scenario_from(scenario), TwinLine).run(limit_ns)
 
 
@@ -132,14 +144,18 @@ def target_of(site: Site, rule: str, output: str) -> Target:
 
 
 def _chosen(site: Site, proof: Proof, most: int) -> list[Bound]:
-    """The bounds to attack: all that there are, or of very many an even choice."""
+    """The bounds to attack: all that there are, or of very many an even choice with the slowest."""
     bounds = [each for each in proof.bounds if not _is_overload(each) and not _eclipsed(site, each)]
     step = -(-len(bounds) // most) or 1
-    return bounds[::step]
+    chosen = bounds[::step]
+    slowest = max(bounds, key=lambda each: each.command_ns, default=None)
+    if slowest is not None and slowest not in chosen:
+        chosen[-1] = slowest
+    return chosen
 
 
 def _is_overload(bound: Bound) -> bool:
-    return any(term.kind == "overload" for term in bound.terms)
+    return bound.command_ns >= UNBOUNDED_NS
 
 
 def _eclipsed(site: Site, bound: Bound) -> bool:
@@ -155,12 +171,14 @@ def _eclipsed(site: Site, bound: Bound) -> bool:
     )
 
 
-def _attack(site: Site, bound: Bound, seed: int, trials: int) -> Attack:
+def _attack(site: Site, system: System, bound: Bound, seed: int, trials: int) -> Attack:
     ground = Ground(site, target_of(site, bound.rule, bound.output))
     bounds = {kind: getattr(bound, f"{kind}_ns") for kind in KINDS}
     limit_ns = min(max(bounds.values()) + ground.period_ns + _MARGIN_NS, _MOST_LIMIT_NS)
-    search = Search(ground.reduced(), site.proof.dead_devices, seed, limit_ns)
-    enough = {kind: round(ns * ENOUGH) for kind, ns in bounds.items()}
+    dead, witness = site.proof.dead_devices, phases(system, bound)
+    search = Search(ground.reduced(), dead, seed, limit_ns, witness)
+    # without a bound, to see it once is enough
+    enough = {k: round(ns * ENOUGH) if ns < UNBOUNDED_NS else 0 for k, ns in bounds.items()}
     search.run([], trials, enough)
     found, broken = _confirmed(ground, search, bounds, limit_ns)
     return Attack(
@@ -200,7 +218,7 @@ def _confirmed(
         if found[kind] > bounds[kind] + TOLERANCE_NS:
             over_ms = (found[kind] - bounds[kind]) / 1e6
             broken.append(f"{kind} {over_ms:.3f} ms over the bound{before[kind]}")
-        if not found[kind]:
+        if not found[kind] and bounds[kind] < UNBOUNDED_NS:
             broken.append(f"{kind} never seen")
     return found, "; ".join(broken)
 
@@ -211,8 +229,8 @@ def _drives(ground: Ground, scenario: Scenario) -> bool:
     return bool({ground.rule.id, *sharing} & scenario.fire.keys())
 
 
-def _ratio(bound: int, found: int) -> float:
-    return bound / found if found else 0.0
+def _ratio(bound: int, found: int) -> float | None:
+    return bound / found if found and bound < UNBOUNDED_NS else None
 
 
 def _as_json(scenario: Scenario) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Looks for the worst that can happen to one rule: phases, dead devices, and what else fires.
 
-First constructions that theory says are bad (everybody polled at the moment of our poll, the
-longest exchange begun directly before; on the output's line the longest exchange begun directly
-before the decision), then a climb: one choice is changed at a time, mostly to an instant that
-matters in the worst run so far, and kept if the run is not better.
+First the proof's own witness and constructions that theory says are bad (everybody polled at the
+moment of our poll, the longest exchange begun directly before; on the output's line the longest
+exchange begun directly before the decision), then a climb: one choice is changed at a time, mostly
+to an instant that matters in the worst run so far, and kept if the run is not better.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from edge.analysis.latency import Phases
 from edge.app.config.model import DeviceConfig, RuleConfig
 from edge.core.instant import NS_PER_MS, NS_PER_S
-from tools.bench.proof_trial import Finding, Fire, Ground, Scenario, Trial
+from tools.bench.proof_ground import Ground, period_ns
+from tools.bench.proof_trial import Finding, Fire, Scenario, Trial
+from tools.bench.proof_witness import witness_of
 
 KINDS = ("command", "sound", "confirmed")
-_QUESTION_CHARACTERS = 8
-_ANSWER_CHARACTERS = 5
-# So long what feeds no alarm waits for room between what does.
-_PATIENCE_NS = NS_PER_S
 # Before the first reading: whatever fires then has fired.
 _LONG_NS = 1_000_000_000
 _SETTLES = (0.0, 0.5, 0.9, 0.999)
@@ -38,7 +37,9 @@ class Worst:
 class Search:
     """One target of one site. ``worst`` by kind; ``trials`` counts the runs."""
 
-    def __init__(self, ground: Ground, dead: int, seed: int, limit_ns: int) -> None:
+    def __init__(
+        self, ground: Ground, dead: int, seed: int, limit_ns: int, phases: Phases | None = None
+    ) -> None:
         self.worst: dict[str, Worst] = {kind: Worst() for kind in KINDS}
         self.trials = 0
         self.faults: set[str] = set()
@@ -46,6 +47,7 @@ class Search:
         self._most_dead = dead
         self._random = random.Random(seed)
         self._limit_ns = limit_ns
+        self._phases = phases
         sensor, actuator = ground.line_of(ground.sensor), ground.line_of(ground.actuator)
         self._apart = sensor != actuator
         self._near = [d for d in ground.polled if ground.line_of(d) == sensor]
@@ -117,6 +119,7 @@ class Search:
         calm = self._measure(Scenario(dict.fromkeys((d.id for d in ground.polled), period // 2)))
         if calm.decision is None:
             return
+        yield from self._witnessed(calm.change or 0)
         last = calm.decision // period * period
         # with a hold, a first reading that is late lets the condition be met a poll later
         releases = (last, last + period) if ground.rule.hold_s else (last,)
@@ -135,13 +138,26 @@ class Search:
             if choice == 0:
                 yield from self._with_far(self._scenario(self._ties(last), dead, last))
 
+    def _witnessed(self, change: int) -> Iterator[Scenario]:
+        """What the proof says is the worst case on our line; then the far line as elsewhere."""
+        if self._phases is None:
+            return
+        witness = witness_of(self._ground, self._phases, change, self._most_dead)
+        if witness is None:
+            return
+        polls = dict.fromkeys((d.id for d in self._near), witness.release - 1) | witness.polls
+        built = self._scenario(polls, frozenset(witness.dead), witness.release)
+        far = {d.id for d in self._far}
+        dead = {n: built.dead[n] if n in far else at for n, at in witness.dead.items()}
+        yield from self._with_far(replace(built, dead=dead))
+
     def _early(self, blocker: DeviceConfig | None) -> dict[str, int]:
         """Somebody whose poll makes the first reading late, but not the one that decides."""
         ground = self._ground
-        others = [d for d in self._near if d is not blocker and _period_ns(d) != ground.period_ns]
+        others = [d for d in self._near if d is not blocker and period_ns(d) != ground.period_ns]
         if not others:
             return {}
-        return {max(others, key=_period_ns).id: ground.period_ns - 1}
+        return {max(others, key=period_ns).id: ground.period_ns - 1}
 
     def _scenario(self, polls: dict[str, int], dead: frozenset[str], release: int) -> Scenario:
         """Near polls as given, far ones at our poll; the slowest alike were in quarantine."""
@@ -178,7 +194,7 @@ class Search:
         if ground.is_remote(rule):
             return release - 2
         device = ground.devices[str(rule.point).partition(".")[0]]
-        period = _period_ns(device)
+        period = period_ns(device)
         hold = -(-round(rule.hold_s * NS_PER_S) // period) * period
         return polls.get(device.id, release) - 1 - hold
 
@@ -213,22 +229,22 @@ class Search:
     def _ties(self, release: int) -> dict[str, int]:
         """Polls that come as late as they still go before ours."""
         deadline = release + self._ground.period_ns
-        return {d.id: min(release, deadline - _period_ns(d)) - 1 for d in self._near}
+        return {d.id: min(release, deadline - period_ns(d)) - 1 for d in self._near}
 
     def _blocked(
         self, devices: Sequence[DeviceConfig], dead: frozenset[str]
     ) -> list[tuple[DeviceConfig | None, int]]:
         """Who may have just begun, and how long before that it is polled; the longest first.
 
-        What feeds no alarm waits for room between what does, but at most a second: then it begins.
+        What feeds no alarm waits for room between what does; when its patience is over it begins.
         """
         ordered = sorted(devices, key=lambda d: -self._longest_ns(d, dead))
         logged = [d for d in ordered if d.id not in self._watched]
         watched = [d for d in ordered if d.id in self._watched]
         # of those that wait, the one with the shortest period goes first
-        waiting = {d.id: d for d in (*logged[:1], *sorted(logged, key=_period_ns)[:1])}
+        waiting = {d.id: d for d in (*logged[:1], *sorted(logged, key=period_ns)[:1])}
         pairs: list[tuple[DeviceConfig | None, int]] = [
-            (d, _PATIENCE_NS + 2) for d in waiting.values()
+            (d, self._patience_ns(d) + 2) for d in waiting.values()
         ]
         # who has always answered is let in if an answer fits before our poll, and then falls silent
         for device in [d for d in logged if d.id in dead][:1]:
@@ -241,7 +257,7 @@ class Search:
         """Those that feed alarms and cost most, other outputs, and those that cost most."""
         sets: list[set[str]] = [set(), set(), set()]
         for devices in self._mortal.values():
-            by_slice = sorted(devices, key=lambda d: -self._silent_ns(d))
+            by_slice = sorted(devices, key=lambda d: -self._ground.silent_ns(d))
             by_watch = sorted(by_slice, key=lambda d: d.id not in self._watched)
             by_output = sorted(by_slice, key=lambda d: d.id not in self._commanded)
             for chosen, ranked in zip(sets, (by_watch, by_output, by_slice), strict=True):
@@ -251,32 +267,17 @@ class Search:
     def _window(self, dead: int) -> int:
         """Longer than anything can be pending on the sensor's line."""
         near = [self._ground.sensor, *self._near]
-        silent = sorted(map(self._silent_ns, near), reverse=True)
-        answered = sum(self._poll_ns(device) for device in near)
-        return _PATIENCE_NS + 3 * (answered + 3 * sum(silent[:dead]) + silent[0])
-
-    def _silent_ns(self, device: DeviceConfig) -> int:
-        timing = self._ground.profile(device).timing
-        time = self._ground.line_time(self._ground.buses[device.bus])
-        waits_ns = (timing.gap_ms + timing.timeout_ms) * NS_PER_MS
-        return waits_ns + time.ns(_QUESTION_CHARACTERS)
+        silent = sorted(map(self._ground.silent_ns, near), reverse=True)
+        answered = sum(self._ground.poll_ns(device) for device in near)
+        longest = 3 * (answered + 3 * sum(silent[:dead]) + silent[0])
+        return self._patience_ns(self._ground.sensor) + longest
 
     def _longest_ns(self, device: DeviceConfig, dead: frozenset[str]) -> int:
-        if device.id in dead:
-            return self._silent_ns(device)
-        profile = self._ground.profile(device)
-        return self._read_ns(device, min(len(profile.points), profile.limits.max_registers))
+        silent = device.id in dead
+        return self._ground.silent_ns(device) if silent else self._ground.longest_ns(device)
 
-    def _poll_ns(self, device: DeviceConfig) -> int:
-        """At most, if everything is answered."""
-        return sum(self._read_ns(device, 1) for _ in self._ground.profile(device).points)
-
-    def _read_ns(self, device: DeviceConfig, count: int) -> int:
-        timing = self._ground.profile(device).timing
-        time = self._ground.line_time(self._ground.buses[device.bus])
-        characters = _QUESTION_CHARACTERS + _ANSWER_CHARACTERS + 2 * count
-        waits_ns = (timing.gap_ms + timing.turnaround_ms) * NS_PER_MS
-        return waits_ns + time.silence_ns + time.ns(characters)
+    def _patience_ns(self, device: DeviceConfig) -> int:
+        return self._ground.patience_ns(self._ground.line_of(device))
 
     # -- climbing ----------------------------------------------------------------------------
 
@@ -346,11 +347,11 @@ class Search:
         if way < 0.5:
             return at - pick.choice((0, 1, 1, 2, 2, 3))
         if way < 0.65:
-            return at + ground.period_ns - _period_ns(device) - pick.choice((0, 1))
+            return at + ground.period_ns - period_ns(device) - pick.choice((0, 1))
         if way < 0.8:
             return at - self._longest_ns(device, frozenset())
         if way < 0.9:
-            return at - _PATIENCE_NS - pick.choice((-1, 0, 1, 2))
+            return at - self._patience_ns(device) - pick.choice((-1, 0, 1, 2))
         return at + round(pick.uniform(-1, 0.3) * ground.period_ns)
 
     def _other_dead(self, scenario: Scenario, finding: Finding) -> Scenario:
@@ -385,7 +386,3 @@ class Search:
         ]
         near = [at for at in near if at >= releases[-1] - ground.period_ns]
         return [*releases * 3, *[decision] * 3, *acts[:8], *near[:8]]
-
-
-def _period_ns(device: DeviceConfig) -> int:
-    return (device.period_ms or 0) * NS_PER_MS

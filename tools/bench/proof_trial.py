@@ -10,26 +10,23 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from drivers.bus.port import OnBytes, OnLost, Opener, Port
 from edge.app.compose import Agent, compose
-from edge.app.config.model import BusConfig, DeviceConfig, RuleConfig, Site, StepConfig
-from edge.app.config.profile import Action, ModbusPoint, ModbusProfile
+from edge.app.config.model import BusConfig, RuleConfig
 from edge.core.instant import NS_PER_MS, NS_PER_S, Instant, after
 from edge.core.model import PointId, Quality, Record, RecordKind, Sample
 from edge.engine.poll import Poller
+from tools.bench.proof_field import reading, unit_of, write_pdus
+from tools.bench.proof_ground import Ground
 from tools.bench.proof_line import Attempt, FastLine, Twin, Wiring
-from tools.bench.proof_sites import ABOVE, BELOW, MESSAGE_ADDRESS, REST, STATUS_ADDRESS
-from tools.twins.line_time import LineTime
 from tools.twins.modbus_unit import Table, Unit
 from tools.virtual_clock import VirtualClock
 
-_LETTER = {"none": "N", "even": "E", "odd": "O"}
 _TABLE_OF = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
-_CHANNELS = 100
 _STEPS = 40
 # Longer than any period.
 _LEAD_NS = 11_000_000_000
@@ -39,14 +36,6 @@ _SETTLED_NS = 1_100_000_000
 Fire = int | str
 """When another rule's quantity changes: ``with`` ours, or so many ns after our first poll. Of a
 rule whose sensor is on a line that is not simulated, it is the reading that arrives then."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What is timed: a rule, and which step of its plan."""
-
-    rule: str
-    step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,118 +76,6 @@ class Finding:
     faults: Counter[str] = field(default_factory=Counter)
 
 
-class Ground:
-    """A site prepared for one target: who is who, and what it looks like on the wire."""
-
-    def __init__(
-        self, site: Site, target: Target, devices: Mapping[str, DeviceConfig] | None = None
-    ) -> None:
-        self.site = site
-        self.target = target
-        self.rule = next(rule for rule in site.rules if rule.id == target.rule)
-        self.devices = devices or {device.id: device for device in site.devices}
-        self.buses = {bus.id: bus for bus in site.buses}
-        plans = {plan.id: plan for plan in site.plans}
-        self.plans = {rule.id: plans[rule.plan].steps for rule in site.rules if rule.plan}
-        self.step = self.plans[target.rule][target.step]
-        self.sensor = self.devices[str(self.rule.point).partition(".")[0]]
-        self.actuator = self.devices[self.step.actuator]
-        self.period_ns = (self.sensor.period_ms or 0) * NS_PER_MS
-        self.output = output_of(self.step)
-        self.cell = self.point_of(self.rule)
-        self.write_unit = 0 if self.action.broadcast else self.actuator.address or 0
-
-    @property
-    def action(self) -> Action:
-        """What the output is told to do."""
-        return self.profile(self.actuator).actions[self.step.action]
-
-    def reduced(self) -> Ground:
-        """The same with only what can matter: the two lines, all outputs, what rules read."""
-        names = {step.actuator for steps in self.plans.values() for step in steps}
-        devices = tuple(
-            device
-            for device in self.site.devices
-            if device.id in names or self.line_of(device) in self.simulated
-        )
-        kept = {device.id for device in devices}
-        read = {rule.point for rule in self.site.rules}
-        points = tuple(
-            point for point in self.site.points if point.device in kept or point.id in read
-        )
-        site = replace(self.site, devices=devices, points=points)
-        return Ground(site, self.target, self.devices)
-
-    @cached_property
-    def simulated(self) -> frozenset[str]:
-        """The lines on which something is polled: the sensor's and the output's."""
-        return frozenset({self.line_of(self.sensor), self.line_of(self.actuator)})
-
-    @cached_property
-    def polled(self) -> tuple[DeviceConfig, ...]:
-        """The other devices that are polled on those lines."""
-        return tuple(
-            device
-            for device in self.site.devices
-            if self.line_of(device) in self.simulated
-            and device is not self.sensor
-            and self.profile(device).points
-            and device.period_ms
-        )
-
-    @cached_property
-    def others(self) -> tuple[RuleConfig, ...]:
-        """Rules on other quantities, which may fire beside ours."""
-        return tuple(
-            rule
-            for rule in self.site.rules
-            if rule.point != self.rule.point and rule.id in self.plans
-        )
-
-    @cached_property
-    def alike(self) -> frozenset[str]:
-        """Rules on the same quantity: which of them tells the output does not matter."""
-        return frozenset(rule.id for rule in self.site.rules if rule.point == self.rule.point)
-
-    def shares(self, rule: RuleConfig) -> bool:
-        """Whether a rule drives our output, too."""
-        return any(output_of(step) == self.output for step in self.plans[rule.id])
-
-    def ends(self, rule: RuleConfig) -> bool:
-        """Whether our output is told to stop when what made this rule fire is over."""
-        steps = [step for step in self.plans[rule.id] if output_of(step) == self.output]
-        return all(step.until == "returned" for step in steps)
-
-    def is_remote(self, rule: RuleConfig) -> bool:
-        """Whether a rule's sensor is on a line that is not simulated."""
-        device = self.devices[str(rule.point).partition(".")[0]]
-        return self.line_of(device) not in self.simulated
-
-    def line_of(self, device: DeviceConfig) -> str:
-        """The line a device is on; over TCP each has its own."""
-        tcp = self.buses[device.bus].kind == "tcp"
-        return f"{device.bus}/{device.id}" if tcp else device.bus
-
-    def profile(self, device: DeviceConfig) -> ModbusProfile:
-        """A device's profile; the campaign has Modbus only."""
-        profile = self.site.profile(device)
-        if not isinstance(profile, ModbusProfile):
-            raise TypeError(f"{device.id} is no Modbus device")
-        return profile
-
-    def point_of(self, rule: RuleConfig) -> ModbusPoint:
-        """Where a rule's quantity lies."""
-        device, _, name = str(rule.point).partition(".")
-        return self.profile(self.devices[device]).points[name]
-
-    def line_time(self, bus: BusConfig) -> LineTime:
-        """Characters of a bus."""
-        if bus.kind == "tcp":
-            return LineTime(None)
-        frame = f"{bus.data_bits}{_LETTER[bus.parity or 'none']}{bus.stop_bits}"
-        return LineTime(bus.baud, frame)
-
-
 class Trial:
     """One run. ``run`` it once."""
 
@@ -218,7 +95,7 @@ class Trial:
         self._writes: list[bytes] = []
         self._written = 0
         for device in ground.site.devices:
-            self._units[device.id] = self._unit(device)
+            self._units[device.id] = unit_of(ground.profile(device), self._clock, scenario.settle)
         self.agent: Agent = compose(
             ground.site, self._clock, self, run="campaign", opener_of=self._opener_of
         )
@@ -254,12 +131,11 @@ class Trial:
             period = poller.period_ms * NS_PER_MS
             poller.start(Instant(self._origin - -(-_SETTLED_NS // period) * period))
         elif self._ground.line_of(device) in self._ground.simulated:
-            near = self._ground.line_of(device) == self._ground.line_of(self._ground.sensor)
             at, period = self._scenario.polls[device.id], poller.period_ms * NS_PER_MS
             begin = self._scenario.begin
             if device.id in self._scenario.back:
                 begin = max(begin, at)
-            elif near:
+            else:
                 first = at if -_LEAD_NS < at < 0 else at % period - period
                 poller.start(Instant(self._origin + first))
                 self._paused.append((poller, at))
@@ -279,26 +155,6 @@ class Trial:
         self._paused.clear()
 
     # -- the field ---------------------------------------------------------------------------
-
-    def _unit(self, device: DeviceConfig) -> Unit:
-        profile = self._ground.profile(device)
-        cells: dict[str, dict[int, int]] = {"coil": {}, "discrete": {}, "holding": {}, "input": {}}
-        for point in profile.points.values():
-            cells[point.table][point.address] = REST
-        _bridge(cells)
-        turnaround_ms = float(profile.timing.turnaround_ms)
-        if not profile.actions:
-            return Unit(
-                coils=cells["coil"], discretes=cells["discrete"],
-                holding=cells["holding"], inputs=cells["input"], turnaround_ms=turnaround_ms,
-            )  # fmt: skip
-        within_ms = [a.confirm.within_ms for a in profile.actions.values() if a.confirm is not None]
-        settle_ns = round(self._scenario.settle * min(within_ms, default=0) * NS_PER_MS)
-        for action in profile.actions.values():
-            for write in action.write:
-                span = range(write.address, write.address + len(write.values) + 8)
-                cells[write.table] |= dict.fromkeys(span, 0)
-        return _Output(cells, turnaround_ms, self._clock, settle_ns)
 
     def _opener_of(self, bus: BusConfig) -> Opener:
         ground = self._ground
@@ -323,7 +179,7 @@ class Trial:
         device = str(rule.point).partition(".")[0]
         point = self._ground.point_of(rule)
         table = Table.HOLDING if point.table == "holding" else Table.INPUTS
-        self._units[device].table(table)[point.address] = _value(rule, fires=fires)
+        self._units[device].table(table)[point.address] = reading(rule, fires=fires)
 
     def _change_now(self) -> None:
         """The event: our quantity, and those that change with it."""
@@ -337,7 +193,7 @@ class Trial:
     def _inject(self, rule: RuleConfig, *, fires: bool) -> None:
         """A reading arrives over a line that is not simulated; with a hold, its second one."""
         now, utc = self._clock.now(), self._clock.utc()
-        value = float(_value(rule, fires=fires))
+        value = float(reading(rule, fires=fires))
         point = next(each for each in self._ground.site.points if each.id == rule.point)
         for at in (after(now, seconds=-rule.hold_s), now):
             sample = Sample(PointId(rule.point), value, point.unit, Quality.GOOD, at, utc)
@@ -411,105 +267,6 @@ class Trial:
         """Nothing depends on them."""
 
 
-class _Output(Unit):
-    """A relay board or an amplifier that takes its time: until then, it reads as it was.
-
-    A status register follows each channel.
-    """
-
-    def __init__(
-        self,
-        cells: dict[str, dict[int, int]],
-        turnaround_ms: float,
-        clock: VirtualClock,
-        settle_ns: int,
-    ) -> None:
-        cells["input"] |= dict.fromkeys(range(STATUS_ADDRESS, STATUS_ADDRESS + _CHANNELS), 0)
-        super().__init__(
-            coils=cells["coil"], discretes=cells["discrete"],
-            holding=cells["holding"], inputs=cells["input"],
-            turnaround_ms=turnaround_ms, on_read=self._show, on_write=self._note_write,
-        )  # fmt: skip
-        self._shown = {table: dict(self.table(table)) for table in (Table.COILS, Table.HOLDING)}
-        self._coming: dict[tuple[Table, int], tuple[int, int]] = {}
-        self._clock = clock
-        self._settle_ns = settle_ns
-
-    def _note_write(self, table: Table, address: int, values: list[int]) -> None:
-        at = self._clock.now() + self._settle_ns
-        for each, value in enumerate(values, start=address):
-            same = self._coming.get((table, each), (0, self._shown[table][each]))[1] == value
-            if not same:
-                self._coming[table, each] = at, value
-            self.table(table)[each] = self._shown[table][each]
-
-    def _show(self, table: Table, address: int, count: int) -> None:
-        now = self._clock.now()
-        for (of, each), (at, value) in list(self._coming.items()):
-            if at > now:
-                continue
-            del self._coming[of, each]
-            self._shown[of][each] = self.table(of)[each] = value
-            if of is Table.COILS:
-                self.inputs[STATUS_ADDRESS + each] = value
-            elif each == MESSAGE_ADDRESS + 1:
-                self.inputs[STATUS_ADDRESS] = value
-
-
-def _value(rule: RuleConfig, *, fires: bool) -> int:
-    if not fires:
-        return REST
-    return ABOVE if rule.comparison in (">=", ">") else BELOW
-
-
-def write_pdus(action: Action, arguments: Mapping[str, int]) -> list[bytes]:
-    """What an action's writes look like on the wire, worked out from its profile alone."""
-    pdus = []
-    for write in action.write:
-        step = arguments[write.address_step[1:]] - 1 if write.address_step else 0
-        address = write.address + step
-        values = [arguments[v[1:]] if isinstance(v, str) else v for v in write.values]
-        several = len(values) > 1 or write.multiple
-        if write.table == "coil":
-            if several:
-                raise ValueError("the campaign writes single coils")
-            pdus.append(struct.pack(">BHH", 5, address, 0xFF00 if values[0] else 0))
-        elif several:
-            head = struct.pack(">BHHB", 16, address, len(values), 2 * len(values))
-            pdus.append(head + struct.pack(f">{len(values)}H", *values))
-        else:
-            pdus.append(struct.pack(">BHH", 6, address, values[0]))
-    return pdus
-
-
-def targets(site: Site) -> list[Target]:
-    """Every rule with every step of its plan."""
-    steps = {plan.id: plan.steps for plan in site.plans}
-    return [
-        Target(rule.id, index)
-        for rule in site.rules
-        if rule.plan
-        for index in range(len(steps[rule.plan]))
-    ]
-
-
-def output_of(step: StepConfig) -> str:
-    """The name under which a step's output is known."""
-    action, arguments = (
-        (step.stop, step.stop_arguments) if step.stop else (step.action, step.arguments)
-    )
-    listed = ",".join(f"{key}={value}" for key, value in sorted(arguments.items()))
-    return f"{step.actuator}:{action}:{listed}"
-
-
 def aligned(at: int, period: int, least: int) -> int:
     """The first of the instants ``at`` + n periods that is not before ``least``."""
     return least + (at - least) % period
-
-
-def _bridge(cells: dict[str, dict[int, int]]) -> None:
-    """Define the registers between points too: a read may go over them."""
-    for table in cells.values():
-        for address in list(table):
-            for each in range(address, address + 20):
-                table.setdefault(each, REST)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,18 @@ from edge.core.errors import AgentError
 VILLAGE = Path(__file__).parents[1] / "app" / "sites" / "village.toml"
 LATE = ("budget_s = 3.0\n", "")
 OVERRIDE = ("[[plan]]\n", '[[override]]\nrule = "river-flood"\nreason = "one radar"\n\n[[plan]]\n')
+
+
+@pytest.fixture(autouse=True)
+def root_logger() -> Iterator[None]:
+    """``run`` sets the root logger up for its process; here it is that of all tests."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
+    for each in root.handlers[:]:
+        if type(each) is logging.StreamHandler:
+            root.removeHandler(each)
 
 
 @pytest.fixture(autouse=True)
