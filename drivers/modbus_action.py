@@ -6,6 +6,7 @@ Its writes in order, then its read-back, until confirmed or too late.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from drivers.bus.line import Line
 from drivers.bus.transaction import DeviceTiming, Result, Transaction
@@ -31,10 +32,52 @@ from protocols.modbus import (
 _PATIENCE_CODES = (5, 6)
 # Between attempts on a line that is not there, or a device that asked for patience.
 _PAUSE_S = 0.05
-# A lost frame is repeated at once. A device that was silent twice is left in peace for this long
-# after each further attempt, so that a dead siren does not take the line from the sensors.
+# A device that was silent twice in a row is left in peace for this long after each attempt.
 _AT_ONCE = 2
 SILENT_PAUSE_S = 0.5
+
+
+class Composure:
+    """How an actuator is left in peace that does not answer: shared by all commands to it.
+
+    A lost frame is repeated at once; after that the whole device is tried once per pause, however
+    many of its outputs wait, so that a dead siren does not take the line from the sensors.
+    """
+
+    def __init__(self) -> None:
+        self._silences = 0
+        self._not_before = Instant(0)
+        self._parked: dict[Run, Callable[[], None]] = {}
+
+    def silent(self, now: Instant) -> None:
+        """An attempt was in vain."""
+        self._silences += 1
+        if self._silences >= _AT_ONCE:
+            self._not_before = after(now, seconds=SILENT_PAUSE_S)
+
+    def answered(self) -> None:
+        """The device is there: who waits need not wait any longer."""
+        self._silences = 0
+        self._not_before = Instant(0)
+        parked, self._parked = self._parked, {}
+        for resume in parked.values():
+            resume()
+
+    def park(self, run: Run, resume: Callable[[], None]) -> None:
+        """Call this when the device answers."""
+        self._parked[run] = resume
+
+    def leave(self, run: Run) -> None:
+        """This command waits no longer."""
+        self._parked.pop(run, None)
+
+    def claim(self, now: Instant) -> Instant:
+        """When it may be tried: if that is now, the next one waits while it stays silent."""
+        if now < self._not_before:
+            return self._not_before
+        if self._silences >= _AT_ONCE:
+            self._not_before = after(now, seconds=SILENT_PAUSE_S)
+        return now
 
 
 class Run:
@@ -48,6 +91,7 @@ class Run:
         timing: DeviceTiming,
         line: Line,
         clock: Clock,
+        composure: Composure,
         ended: Callable[[Run, Outcome], None],
     ) -> None:
         self.command = command
@@ -66,7 +110,7 @@ class Run:
         self._superseded = False
         self._over = False
         self._last = "not begun"
-        self._silences = 0
+        self._composure = composure
         self._pending: Transaction | None = None
         self._pause: Timer | None = None
 
@@ -95,13 +139,39 @@ class Run:
     def _submit(
         self, request: Request, done: Callable[[Result], None], *, slack_ms: float = 0.0
     ) -> None:
-        """Queue a part. Writes go first in, first out; a read-back gives way to newer commands."""
+        """Queue a part, or wait until the device may be tried.
+
+        Writes go first in, first out; a read-back gives way to newer commands.
+        """
+        now = self._clock.now()
+        ready = self._composure.claim(now)
+        if ready > now:
+            again = partial(self._again, request, done, slack_ms)
+            self._composure.park(self, partial(self._resume, self._wait(ready, again), again))
+            return
+        self._composure.leave(self)
         self._pause = None
         self._pending = Transaction(
-            request, Class.ACT, after(self._clock.now(), ms=slack_ms), self._timing, done,
+            request, Class.ACT, after(now, ms=slack_ms), self._timing, partial(self._heard, done),
             expires=self.command.not_after,
         )  # fmt: skip
         self._line.submit(self._pending)
+
+    def _again(self, request: Request, done: Callable[[Result], None], slack_ms: float) -> None:
+        if self._may_go_on():
+            self._submit(request, done, slack_ms=slack_ms)
+
+    def _resume(self, pause: Timer, again: Callable[[], None]) -> None:
+        """The pause is over early."""
+        pause.cancel()
+        again()
+
+    def _heard(self, done: Callable[[Result], None], result: Result) -> None:
+        if result.error is None or isinstance(result.error, Refused):
+            self._composure.answered()
+        elif not isinstance(result.error, Absent):
+            self._composure.silent(result.at)
+        done(result)
 
     def _may_go_on(self) -> bool:
         if self._superseded:
@@ -140,17 +210,14 @@ class Run:
         if isinstance(error, Refused) and error.code not in _PATIENCE_CODES:
             self._end(Status.REFUSED, detail=str(error))
             return
-        pause_s = _PAUSE_S
-        if not isinstance(error, Refused | Absent):
-            self._silences += 1
-            pause_s = 0.0 if self._silences < _AT_ONCE else SILENT_PAUSE_S
-        if pause_s:
-            self._wait(pause_s, again)
+        if isinstance(error, Refused | Absent):
+            self._wait(after(self._clock.now(), seconds=_PAUSE_S), again)
         else:
             again()
 
-    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
-        self._pause = self._clock.call_at(after(self._clock.now(), seconds=seconds), then)
+    def _wait(self, until: Instant, then: Callable[[], None]) -> Timer:
+        self._pause = pause = self._clock.call_at(until, then)
+        return pause
 
     # -- reading back -----------------------------------------------------------------------
 
@@ -179,7 +246,7 @@ class Run:
             return
         now = self._clock.now()
         if now < self._confirm_until:
-            self._wait(confirm.every_ms / 1000, self._ask_back)
+            self._wait(after(now, ms=confirm.every_ms), self._ask_back)
         else:
             self._next_write = 0
             self._write()
@@ -210,6 +277,7 @@ class Run:
         if self._over:
             return
         self._over = True
+        self._composure.leave(self)
         outcome = Outcome(
             self.command.id,
             self.command.actuator,

@@ -13,7 +13,7 @@ from functools import partial
 
 from drivers.bus.line import Line
 from drivers.bus.transaction import DeviceTiming, Result, Transaction
-from drivers.modbus_action import Run, first_confirm
+from drivers.modbus_action import Composure, Run, first_confirm
 from drivers.profile import ModbusPoint, ModbusProfile
 from drivers.read_plan import TIMELESS, LineCost, plan_reads
 from edge.core.errors import Absent, Garbled, NoAnswer, Refused
@@ -106,6 +106,7 @@ class ModbusDevice:
         )
         self._seq = itertools.count(1)
         self._runs: dict[str, Run] = {}
+        self._composure = Composure()
         probe = self._reads[0].request if self._reads else first_confirm(address, profile.actions)
         if probe is not None:
             line.introduce(probe, self._timing, lost=lost)
@@ -150,7 +151,7 @@ class ModbusDevice:
             older.supersede()
         run = Run(
             command, self._unit, self._profile.actions[command.action],
-            self._timing, self._line, self._clock, partial(self._run_ended, done),
+            self._timing, self._line, self._clock, self._composure, partial(self._run_ended, done),
         )  # fmt: skip
         self._runs[command.output] = run
         run.start()

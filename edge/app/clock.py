@@ -12,9 +12,9 @@ from edge.core.instant import NS_PER_S, ClockQuality, Instant, Timer, Utc
 # systemd-timesyncd touches this file when it has set the clock.
 _SYNCED = Path("/run/systemd/timesync/synchronized")
 _LOOK_AGAIN_NS = 30 * NS_PER_S
-# Waking up takes 0.1 to 0.2 ms of the 1.75 to 4 ms of silence between two frames, so where every
+# Waking up takes 0.1 to 0.25 ms of the 1.75 to 4 ms of silence between two frames, so where every
 # silence counts the processor is awake this long before.
-_AWAKE_NS = 150_000
+_AWAKE_NS = 200_000
 
 
 class RealClock:

@@ -44,6 +44,9 @@ from edge.engine.pipeline import Button, Pipeline, Rule
 from edge.engine.poll import Poller
 from protocols.block import Column, Profile
 
+# Periods are whole milliseconds, so polls that are apart by this stay apart.
+_APART_MS = 0.001
+
 OpenerOf = Callable[[BusConfig], Opener]
 
 
@@ -69,9 +72,10 @@ class Agent:
         self.pipeline.restore(kept)
         now = self.clock.now()
         for index, poller in enumerate(self.pollers):
-            # spread over the period, so that devices of one line do not ask at once
-            share = index / len(self.pollers)
-            poller.start(after(now, ms=share * poller.period_ms))
+            # spread over the period, so that devices of one line do not ask at once; and never two
+            # at the very same instant, which would leave their order to chance
+            offset_ms = index * poller.period_ms // len(self.pollers)
+            poller.start(after(now, ms=offset_ms + index * _APART_MS))
         for trigger in self.triggers.values():
             trigger.listen(self.pipeline.on_samples)
 

@@ -292,3 +292,38 @@ def test_a_superseded_command_does_not_wait_for_its_next_attempt() -> None:
     assert [each.command for each in outcomes] == ["old"]
     rig.clock.run_for(1.0)
     assert [each.function for each in rig.line.exchanges] == [5, 5, 1]
+
+
+def test_all_outputs_of_a_dead_device_share_one_attempt_per_pause() -> None:
+    rig = Rig(urgent=False)
+    rig.faults.silent_units = {1}
+    plain = made_profile().actions["all_on"].model_copy(update={"broadcast": False})
+    rig.device._profile.actions["all_on"] = plain  # type: ignore[index]  # a dict behind a Mapping
+    for output in range(4):
+        rig.device.apply(replace(command(rig), output=f"o{output}"), lambda _: None)
+    rig.clock.run_for(3.0)
+    begins = [each.begin for each in rig.line.exchanges if each.priority is Class.ACT]
+    onset = 4 * 120  # each output's first attempt, and a repetition
+    late = [each for each in begins if ms_between(begins[0], each) > onset + 120]
+    assert len(late) <= 5
+    rig.faults.silent_units = set()
+    done: list[Outcome] = []
+    for output in range(4):
+        rig.device.apply(replace(command(rig), output=f"o{output}"), done.append)
+    rig.clock.run_for(1.0)
+    assert [each.status for each in done] == [Status.DONE] * 4
+
+
+def test_nothing_piles_up_while_an_actuator_is_dead_for_an_hour() -> None:
+    rig = Rig(urgent=False)
+    rig.faults.silent_units = {1}
+    plain = made_profile().actions["all_on"].model_copy(update={"broadcast": False})
+    rig.device._profile.actions["all_on"] = plain  # type: ignore[index]  # a dict behind a Mapping
+    for _ in range(900):
+        for output in range(4):
+            rig.device.apply(replace(command(rig), output=f"o{output}"), lambda _: None)
+        rig.clock.run_for(4.0)
+    assert len(rig.device._composure._parked) <= 4
+    assert rig.line.waiting <= 4
+    act_s = rig.line.busy_ns[Class.ACT] / 1e9
+    assert act_s <= 3600 * 0.3
