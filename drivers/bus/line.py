@@ -53,6 +53,7 @@ _SILENCE = (Seen.NOTHING, Seen.ECHO, Seen.OTHER_UNIT)
 _EXCHANGES_KEPT = 64
 # Beyond the profile's turnaround: what this machine may take to notice.
 _SLOW_MARGIN_S = 0.005
+_ECHOES_TOLD = 8
 
 OnNotice = Callable[[int | None, Notice, str], None]
 """Told of an address (None: nobody knows whose), what became of it, and details."""
@@ -248,8 +249,7 @@ class Line:
         count.slow += most_s is not None and turnaround_s > most_s + _SLOW_MARGIN_S
         if not transaction.request.self_identifying:
             self._patience.answered(unit, turnaround_s)
-        if self._dialect.echoed():
-            count.echoes += 1
+        self._note_echo(unit)
         self._heard_of(unit)
         if isinstance(reply, Declined):
             count.refusals += 1
@@ -280,8 +280,7 @@ class Line:
         count.timeouts += seen is Seen.NOTHING
         count.garbled += seen is not Seen.NOTHING
         count.checksum_errors += seen is Seen.BAD_CRC
-        if self._dialect.echoed():
-            count.echoes += 1
+        self._note_echo(request.unit)
         if seen in (Seen.NOISE, Seen.OTHER_UNIT):
             self._hear_stray(bytes(open_.heard), now)
         self._note_unanswered(tag, open_, seen, now)
@@ -333,6 +332,13 @@ class Line:
             silent_s = (self._clock.now() - lost.since) / NS_PER_S
             _log.warning("bus=%s unit=%d event=back after_s=%.1f", self.name, unit, silent_s)
             self._on_notice(unit, Notice.BACK, f"after {silent_s:.1f} s, {lost.probes} probes")
+
+    def _note_echo(self, unit: int) -> None:
+        if not self._dialect.echoed():
+            return
+        self.units[unit].echoes += 1
+        if self.units[unit].echoes == _ECHOES_TOLD:
+            self._on_notice(unit, Notice.ECHOING, f"{_ECHOES_TOLD} questions came back")
 
     def _note_probe(self, unit: int) -> None:
         self.units[unit].probes += 1

@@ -14,6 +14,8 @@ from edge.cli.options import columns, json_option, print_json, state_option
 from edge.cli.words import alarm_line, yes_no
 from edge.locale import text
 
+_STAGES = ("response", "decision", "action")
+
 
 @click.command()
 @state_option
@@ -42,6 +44,9 @@ def _lines(answer: Mapping[str, Any]) -> list[str]:
     ]
     lines.append(columns([_bus_head(), *[_bus_row(bus) for bus in answer["buses"]]]))
     lines.append("")
+    if rules := health.get("rules"):
+        lines.append(columns([_rule_head(), *[_rule_row(*each) for each in rules.items()]]))
+        lines.append("")
     lines.append(columns([_device_head(), *[_device_row(d) for d in answer["devices"]]]))
     lines.append("")
     journal = answer["journal"]
@@ -93,7 +98,8 @@ def _latency(health: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _bus_head() -> tuple[str, ...]:
-    return tuple(text(f"bus.{key}") for key in ("id", "up", "questions", "bad", "late", "losses"))
+    keys = ("id", "up", "questions", "bad", "late", "losses", "load", "act_wait", "lost")
+    return tuple(text(f"bus.{key}") for key in keys)
 
 
 def _bus_row(bus: Mapping[str, Any]) -> tuple[str, ...]:
@@ -105,7 +111,26 @@ def _bus_row(bus: Mapping[str, Any]) -> tuple[str, ...]:
         str(sum(unit["timeouts"] + unit["garbled"] for unit in units)),
         str(sum(unit["late"] for unit in units)),
         str(bus["losses"]),
+        f"{sum(bus['load'].values()):.0%}",
+        _worst(bus["waits"]["act"]),
+        ", ".join(bus["devices"].get(unit, unit) for unit in bus["lost"]) or "-",
     )
+
+
+def _rule_head() -> tuple[str, ...]:
+    stages = [text(f"stage.{stage}") for stage in _STAGES]
+    return (text("rules.rule"), *stages, text("rules.breaches"))
+
+
+def _rule_row(name: str, stages: Mapping[str, Any]) -> tuple[str, ...]:
+    return (name, *(_worst(stages[stage]) for stage in _STAGES), str(stages["breaches"]))
+
+
+def _worst(histogram: Mapping[str, Any]) -> str:
+    """p99 and the most, in milliseconds."""
+    if not histogram["count"]:
+        return "-"
+    return f"{histogram['p99_ms']:.1f} / {histogram['most_ms']:.1f}"
 
 
 def _device_head() -> tuple[str, ...]:

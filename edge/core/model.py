@@ -41,6 +41,7 @@ class Notice(StrEnum):
     BACK = "back"
     BABBLING = "babbling"
     QUIET = "quiet"
+    ECHOING = "echoing"
 
 
 class Level(IntEnum):

@@ -315,6 +315,7 @@ def test_an_adapter_that_hears_itself_is_counted_and_learned() -> None:
         bench.ask(write_coil(1, 0, True))
     bench.clock.run_for(10.0)
     assert 20 <= bench.line.units[1].echoes < 40
+    assert [(unit, notice) for unit, notice, _ in bench.notices] == [(1, Notice.ECHOING)]
     bench.faults.silent = True
     first = len(bench.results)
     bench.ask(write_coil(1, 0, True))
