@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict, deque
-from collections.abc import Callable
 from functools import partial
 
 from drivers.bus.connection import Connection
 from drivers.bus.dialect import Dialect, Reply
+from drivers.bus.news import News, OnNotice
 from drivers.bus.owed import Owed
 from drivers.bus.patience import Patience
 from drivers.bus.port import Opener
@@ -42,7 +42,6 @@ from drivers.bus.waiting import Waiting
 from edge.core.errors import Absent, DeviceError, NoAnswer
 from edge.core.histogram import Histogram
 from edge.core.instant import NS_PER_S, Clock, Instant, Timer, after, ms_between
-from edge.core.model import Notice
 from edge.core.ports import Class
 from protocols.modbus import Declined, Request, Seen
 
@@ -53,10 +52,6 @@ _SILENCE = (Seen.NOTHING, Seen.ECHO, Seen.OTHER_UNIT)
 _EXCHANGES_KEPT = 64
 # Beyond the profile's turnaround: what this machine may take to notice.
 _SLOW_MARGIN_S = 0.005
-_ECHOES_TOLD = 8
-
-OnNotice = Callable[[int | None, Notice, str], None]
-"""Told of an address (None: nobody knows whose), what became of it, and details."""
 
 
 class Line:
@@ -84,7 +79,7 @@ class Line:
         self.waits = {each: Histogram() for each in Class}
         self._clock = clock
         self._dialect = dialect
-        self._on_notice = on_notice or (lambda *_: None)
+        self._news = News(name, on_notice)
         self._connection = Connection(name, opener, clock, self._on_bytes, self._on_change)
         self._waiting = Waiting()
         self._open: dict[int, UnderWay] = {}
@@ -118,6 +113,8 @@ class Line:
     def start(self) -> None:
         """Open the port; if it is not there, questions end Absent until it is."""
         self._connection.start()
+        if not self._connection.up:
+            self._news.down(self._connection.reason)
 
     def stop(self) -> None:
         """Close for good. What was under way or waiting ends Absent."""
@@ -241,6 +238,7 @@ class Line:
         unit = transaction.request.unit
         self._unanswered = 0
         self._connection.confirm()
+        self._news.up()
         count = self.units[unit]
         heard_s = len(open_.heard) * self._dialect.character_s
         turnaround_s = max(0.0, (at - open_.asked) / NS_PER_S - open_.question_s - heard_s)
@@ -298,9 +296,8 @@ class Line:
             until = after(open_.asked, seconds=late_s)
             self._owed.note(request.unit, open_.asked, until, listener)
         if self.quarantine.unheard(request.unit, now, silent=seen in _SILENCE):
-            _log.warning("bus=%s unit=%d event=lost seen=%s", self.name, request.unit, seen.value)
             self._prober.plan()
-            self._on_notice(request.unit, Notice.LOST, seen.value)
+            self._news.lost(request.unit, seen.value)
             for read in self._waiting.reads_of(request.unit):
                 self._end(read, NoAnswer(f"{self._place(read)}: lost"), now)
         patience = self._dialect.patience
@@ -321,24 +318,18 @@ class Line:
 
     def _hear_stray(self, data: bytes, at: Instant) -> None:
         if self.strays.feed(data, at):
-            unit = self.strays.unit
-            _log.warning("bus=%s unit=%s event=babbling", self.name, unit)
-            self._on_notice(unit, Notice.BABBLING, f"{self.strays.bytes} bytes that nobody asked")
+            self._news.babbling(self.strays)
 
     def _heard_of(self, unit: int) -> None:
         """A device has spoken; if it was lost, it is back."""
         lost = self.quarantine.lost.get(unit)
         if self.quarantine.heard(unit) and lost is not None:
-            silent_s = (self._clock.now() - lost.since) / NS_PER_S
-            _log.warning("bus=%s unit=%d event=back after_s=%.1f", self.name, unit, silent_s)
-            self._on_notice(unit, Notice.BACK, f"after {silent_s:.1f} s, {lost.probes} probes")
+            self._news.back(unit, lost, self._clock.now())
 
     def _note_echo(self, unit: int) -> None:
-        if not self._dialect.echoed():
-            return
-        self.units[unit].echoes += 1
-        if self.units[unit].echoes == _ECHOES_TOLD:
-            self._on_notice(unit, Notice.ECHOING, f"{_ECHOES_TOLD} questions came back")
+        if self._dialect.echoed():
+            self.units[unit].echoes += 1
+            self._news.echoes(unit, self.units[unit].echoes)
 
     def _note_probe(self, unit: int) -> None:
         self.units[unit].probes += 1
@@ -357,7 +348,7 @@ class Line:
             )
         )
         if self.strays.babbling and self.strays.quiet(result.at):
-            self._on_notice(self.strays.unit, Notice.QUIET, "")
+            self._news.quiet(self.strays)
         try:
             transaction.done(result)
         finally:
@@ -384,6 +375,7 @@ class Line:
             self._silence.since = self._clock.now()
             self._advance()
         else:
+            self._news.down(self._connection.reason)
             self._fail_all(self._connection.reason)
 
     def _wake_at(self, at: Instant) -> None:

@@ -42,6 +42,8 @@ class Notice(StrEnum):
     BABBLING = "babbling"
     QUIET = "quiet"
     ECHOING = "echoing"
+    DOWN = "line down"
+    UP = "line up"
 
 
 class Level(IntEnum):

@@ -106,3 +106,14 @@ def test_someone_who_babbles_is_a_record(village: VirtualVillage) -> None:
     village.slaves["field"].faults.babble = b""
     village.run(90.0)
     assert (None, "quiet") in events(village)
+
+
+def test_a_pulled_cable_and_its_return_are_records(village: VirtualVillage) -> None:
+    village.lines["field"].unplug()
+    village.run(30.0)
+    assert events(village) == [(None, "line down")]
+    assert quality(village, "river.level") is Quality.ABSENT
+    village.lines["field"].replug()
+    village.run(5.0)
+    assert events(village) == [(None, "line down"), (None, "line up")]
+    assert quality(village, "river.level") is Quality.GOOD
