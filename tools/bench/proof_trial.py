@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from drivers.bus.port import OnBytes, OnLost, Opener, Port
+from edge.analysis.latency.model import System
 from edge.app.compose import Agent, compose
 from edge.app.config.model import BusConfig, RuleConfig
 from edge.core.instant import NS_PER_MS, NS_PER_S, Instant, after
@@ -28,6 +29,8 @@ from tools.virtual_clock import VirtualClock
 
 _TABLE_OF = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
 _STEPS = 40
+# The proof assumes that beside the bounded decision nobody commands an output more often.
+ENSURE_NS = System((), ()).ensure_ns
 # Longer than any period.
 _LEAD_NS = 11_000_000_000
 # So long the sensor has been polled before: what feeds no alarm has learned to wait for it.
@@ -63,7 +66,8 @@ class Scenario:
 class Finding:
     """What came of it; times in ns. ``command`` to ``confirmed`` count from the change.
 
-    ``change`` and ``decision`` count from ``origin``, the sensor's first poll.
+    ``change`` and ``decision`` count from ``origin``, the sensor's first poll. ``beyond``: an
+    output was commanded more often than the proof assumes, so that nothing of this counts.
     """
 
     origin: int = 0
@@ -74,6 +78,7 @@ class Finding:
     confirmed: int | None = None
     attempts: list[Attempt] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
+    beyond: bool = False
 
 
 class Trial:
@@ -92,6 +97,7 @@ class Trial:
         self._sampled_yet = False
         self._dead: dict[str, set[int]] = {bus.id: set() for bus in ground.site.buses}
         self._command = ""
+        self._commands: list[tuple[int, str]] = []
         self._writes: list[bytes] = []
         self._written = 0
         for device in ground.site.devices:
@@ -118,7 +124,23 @@ class Trial:
             self._clock.run_for(limit_ns / _STEPS / NS_PER_S)
             if self.finding.confirmed is not None:
                 break
+        if self._too_often():
+            finding = self.finding
+            finding.command = finding.sound = finding.confirmed = None
+            finding.beyond = True
         return self.finding
+
+    def _too_often(self) -> bool:
+        """Whether an output was commanded twice within the time of one re-assertion.
+
+        The decision that is bounded does not count, nor what was over long before it.
+        """
+        last: dict[str, int] = {}
+        for at, output in self._commands:
+            if at - last.get(output, -ENSURE_NS) < ENSURE_NS:
+                return True
+            last[output] = at
+        return False
 
     def _schedule(self, rule: RuleConfig, at: Fire | None, *, fires: bool) -> None:
         if isinstance(at, int):
@@ -246,6 +268,8 @@ class Trial:
     def offer(self, record: Record) -> None:
         """Take note of our output's first command since the change, and of its end."""
         body, finding, ground = record.body, self.finding, self._ground
+        if record.kind is RecordKind.COMMAND:
+            self._note_command(body)
         if finding.change is None:
             return
         if record.kind is RecordKind.COMMAND and not self._command:
@@ -262,6 +286,13 @@ class Trial:
             and body["status"] == "done"
         ):
             finding.confirmed = self._since_change(self._clock.now())
+
+    def _note_command(self, body: dict[str, object]) -> None:
+        """What is commanded beside our decision."""
+        now, decided = self._clock.now() - self._origin, self.finding.change is not None
+        ours = str(body["alarm"]).partition("/")[0] == self._ground.rule.id
+        if not (decided and ours) and now > -ENSURE_NS:
+            self._commands.append((now, str(body["output"])))
 
     def offer_samples(self, samples: tuple[Sample, ...]) -> None:
         """Nothing depends on them."""

@@ -162,7 +162,7 @@ class Prover:
         """Whether no poll of a device is ever skipped for as long as it answers."""
         if device not in self._steady:
             longest = longest_ns(line)
-            if longest is not None and longest <= line.devices[device].period_ns:
+            if longest is not None and longest < line.devices[device].period_ns:
                 self._steady[device] = True
                 return True
             reads = line.devices[device].reads

@@ -289,11 +289,12 @@ def respond(line: Line, subject: Subject, *, steady: frozenset[str]) -> Response
     settled = reading.windows(lead)
     fixed = reading.question_ns + reading.tail_ns
     late, t = max(settled, key=lambda pair: pair[1] - pair[0], default=(0, UNBOUNDED_NS))
-    skipping = reading.skipping() if fixed + t - late > reading.period_ns else None
+    # an answer that ends at the very instant of the next release comes too late for it
+    skipping = reading.skipping() if fixed + t - late >= reading.period_ns else None
     if skipping is None and not settled:
         return None
     response = fixed + (t - late if skipping is None else min(t - late, skipping))
-    if response > reading.period_ns:
+    if response >= reading.period_ns:
         longest = (
             reading.window(late, t, late, joint=False)
             if skipping is None or t - late <= skipping
