@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +31,15 @@ _TIMING = {
     "turnaround_ms": 10, "timeout_ms": 100, "late_ms": 200, "gap_ms": 0, "retries": 1,
     "max_registers": 125, "max_gap": 0, "pipeline": 1,
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """The campaign silences the agent's log for its process; here it is that of all tests."""
+    log = logging.getLogger("tongluo")
+    level = log.level
+    yield
+    log.setLevel(level)
 
 
 def write_small_site(folder: Path, *periods_ms: int) -> Path:
