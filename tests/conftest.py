@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ import pytest
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("explore", max_examples=2000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# A shell that starts this in the background has it ignore SIGINT, and what is started here would
+# inherit that: tests of Ctrl-C need the usual state.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long what a test has told to end may take to be gone.
 _GRACE_S = 3.0
