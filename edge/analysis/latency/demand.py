@@ -62,9 +62,9 @@ class _Suspect:
         silence = self.silence
         return self.probe_ns + (silence.most * silence.cost_ns if silence else 0)
 
-    def extra_ns(self, t: int, horizon: int) -> int:
-        """What its silence adds within the window."""
-        extra = self.silence.extra_ns(t, horizon) if self.silence else 0
+    def extra_ns(self, t: int, horizon: int, *, waiting: bool = False) -> int:
+        """What its silence adds within the window. See Silence.extra_ns."""
+        extra = self.silence.extra_ns(t, horizon, waiting=waiting) if self.silence else 0
         for output in self.outputs:
             extra += output.extra_ns(t)
         return extra
@@ -150,18 +150,25 @@ class Demand:
         return (each.name for each in self.commanded)
 
     def stop(
-        self, t: int, horizon: int, *, joint: bool = False, blocked: int | None = None
+        self,
+        t: int,
+        horizon: int,
+        *,
+        joint: bool = False,
+        blocked: int | None = None,
+        waiting: bool = False,
     ) -> Stop:
         """Blocking, and what at most ``dead`` silent devices add; one of them may be the blocker.
 
         ``joint`` weighs what their silence costs the command as well. ``blocked``: the horizon
-        beyond which deadlines block, if that is another one.
+        beyond which deadlines block, if that is another one. ``waiting``: polls from before the
+        window may not have been asked yet.
         """
         name, blocking = self._answered(horizon if blocked is None else blocked)
         if not self._dead:
             return Stop(blocking, name, False, 0, (), 0)
         ranked = [
-            (each.extra_ns(t, horizon) + (each.after_ns if joint else 0), each)
+            (each.extra_ns(t, horizon, waiting=waiting) + (each.after_ns if joint else 0), each)
             for each in self._suspects
         ]
         ranked.sort(key=lambda pair: -pair[0])

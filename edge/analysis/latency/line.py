@@ -57,13 +57,18 @@ class Silence:
     cheapest_ns: int
     poll_ns: int
 
-    def extra_ns(self, within_ns: int, horizon_ns: int) -> int:
+    def extra_ns(self, within_ns: int, horizon_ns: int, *, waiting: bool = False) -> int:
         """Line time that falling silent within a window adds to what answers would take.
 
         Polls whose deadline lies in the horizon are those that count as answered otherwise.
+        ``waiting``: so does one from before the window that has not been asked yet.
         """
         left = horizon_ns - self.period_ns
         count = 1 + within_ns // self.apart_ns
+        if left < 0 and waiting:
+            count = min(count, self.most, self.per_poll)
+            answers = min(self.reads, -(-count // self.per_read)) * self.cheapest_ns
+            return max(0, count * self.cost_ns - answers)
         if left < 0:
             # of a poll before the window, in which it has been asked in vain already
             return max(0, min(count, self.most - 1, self.per_poll - 1)) * self.cost_ns

@@ -176,7 +176,7 @@ class Reading:
         for _ in range(_MOST_STEPS):
             total = self.others_own_ns + demand.open_polls_ns(t, self.period_ns)
             total += self._open_commands_ns(t)
-            total += demand.stop_ns(t, self.period_ns, self.period_ns)
+            total += demand.stop(t, self.period_ns, waiting=True).total_ns
             if total <= t:
                 return t
             t = total
@@ -196,7 +196,7 @@ class Reading:
             own_ns=self.others_own_ns,
             polls_ns=self.demand.open_polls_ns(t, self.period_ns),
             commands_ns=self._open_commands_ns(t),
-            stop=self.demand.stop(t, self.period_ns, joint=joint),
+            stop=self.demand.stop(t, self.period_ns, joint=joint, waiting=True),
             ahead=self.demand.others,
             single=True,
         )

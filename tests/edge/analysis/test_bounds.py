@@ -167,6 +167,17 @@ def test_an_overloaded_line_has_a_bound_because_no_read_is_queued_twice():
     assert terms(bound)["skipped_poll"] == 4
 
 
+def test_on_an_overloaded_line_polls_of_longer_periods_may_wait_and_then_be_silent():
+    """All that were released just before ours, and none of them asked yet."""
+    long = exchange(timeout=30)
+    polled = [sensor("a", 10), *(sensor(name, 20, long, late_ns=FAR) for name in "bcd")]
+    bounds = [bound_of(Bus("bus", tuple(polled), (siren(),), k)) for k in range(4)]
+    # silence takes 33 in place of 7; one of them may have just begun instead
+    assert terms(bounds[2])["dead_devices"] >= (33 - 7) + (33 - 7)
+    waits = [bound.command_ns for bound in bounds]
+    assert all(b - a >= 33 - 7 for a, b in itertools.pairwise(waits))
+
+
 # --- silence
 
 
