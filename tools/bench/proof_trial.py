@@ -67,7 +67,8 @@ class Finding:
     """What came of it; times in ns. ``command`` to ``confirmed`` count from the change.
 
     ``change`` and ``decision`` count from ``origin``, the sensor's first poll. ``beyond``: an
-    output was commanded more often than the proof assumes, so that nothing of this counts.
+    output was commanded more often than the proof assumes, or ours was held by another alarm, so
+    that nothing of this counts.
     """
 
     origin: int = 0
@@ -98,6 +99,7 @@ class Trial:
         self._dead: dict[str, set[int]] = {bus.id: set() for bus in ground.site.buses}
         self._command = ""
         self._commands: list[tuple[int, str]] = []
+        self._raised: Instant | None = None
         self._writes: list[bytes] = []
         self._written = 0
         for device in ground.site.devices:
@@ -124,7 +126,7 @@ class Trial:
             self._clock.run_for(limit_ns / _STEPS / NS_PER_S)
             if self.finding.confirmed is not None:
                 break
-        if self._too_often():
+        if self.finding.beyond or self._too_often():
             finding = self.finding
             finding.command = finding.sound = finding.confirmed = None
             finding.beyond = True
@@ -272,10 +274,14 @@ class Trial:
             self._note_command(body)
         if finding.change is None:
             return
+        if record.kind is RecordKind.ALARM and body["rule"] in ground.alike:
+            self._raised = self._raised or self._clock.now()
         if record.kind is RecordKind.COMMAND and not self._command:
             ours = str(body["alarm"]).partition("/")[0] in ground.alike
             told = body["output"] == ground.output and body["action"] == ground.step.action
             if ours and told:
+                # until now another alarm held the output, which was sounding
+                finding.beyond = self._raised not in (None, self._clock.now())
                 self._command = str(body["id"])
                 arguments: Any = body["arguments"]
                 self._writes = write_pdus(ground.action, arguments)
