@@ -99,7 +99,7 @@ class Trial:
         self._dead: dict[str, set[int]] = {bus.id: set() for bus in ground.site.buses}
         self._command = ""
         self._commands: list[tuple[int, str]] = []
-        self._raised: Instant | None = None
+        self._raised: dict[str, Instant] = {}
         self._writes: list[bytes] = []
         self._written = 0
         for device in ground.site.devices:
@@ -275,13 +275,14 @@ class Trial:
         if finding.change is None:
             return
         if record.kind is RecordKind.ALARM and body["rule"] in ground.alike:
-            self._raised = self._raised or self._clock.now()
+            self._raised.setdefault(str(body["rule"]), self._clock.now())
         if record.kind is RecordKind.COMMAND and not self._command:
-            ours = str(body["alarm"]).partition("/")[0] in ground.alike
+            rule = str(body["alarm"]).partition("/")[0]
+            ours = rule in ground.alike
             told = body["output"] == ground.output and body["action"] == ground.step.action
             if ours and told:
                 # until now another alarm held the output, which was sounding
-                finding.beyond = self._raised not in (None, self._clock.now())
+                finding.beyond = self._raised.get(rule) not in (None, self._clock.now())
                 self._command = str(body["id"])
                 arguments: Any = body["arguments"]
                 self._writes = write_pdus(ground.action, arguments)
