@@ -222,10 +222,12 @@ class Line:
         if not self._open:
             if not late:
                 self._hear_stray(data, at)
+            # what begins now was asked after these bytes
             self._advance()
+            return
         for each in self._open.values():
             each.heard += data
-        found = self._dialect.feed(data) if self._open else None
+        found = self._dialect.feed(data)
         while found is not None:
             self._answered(*found, at)
             found = self._dialect.feed(b"") if self._dialect.most_open > 1 else None

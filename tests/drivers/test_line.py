@@ -4,6 +4,7 @@ Whose answer this is, order, and recovery.
 """
 
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -433,3 +434,47 @@ def test_an_answer_that_asks_again_is_served_in_the_same_call():
     bench.read(1, 1, then=partial(lambda b, result: b.read(2, 2), bench))
     bench.clock.run_for(1.0)
     assert bench.outcome() == (2002,)
+
+
+class _Wire(Port):
+    """A port that notes when it was written to, and speaks when told."""
+
+    def __init__(self, on_bytes, clock):
+        self.say, self._clock, self.written = on_bytes, clock, []
+
+    def write(self, data):
+        self.written.append(self._clock.now())
+
+    def close(self):
+        pass
+
+
+def test_bytes_from_before_a_question_are_never_its_answer():
+    """On a line that is talked over, the very bytes that end the patience look like the answer."""
+    clock, ports = VirtualClock(), []
+
+    def opener(on_bytes: OnBytes, on_lost: OnLost) -> Port:
+        ports.append(_Wire(on_bytes, clock))
+        return ports[-1]
+
+    line = Line("a", opener, Rtu(BAUD, 10), clock)
+    line.start()
+    wire = ports[0]
+    results: list[Any] = []
+    question = read_registers(1, 3, 0, 1)
+    forged = bytes.fromhex("0103020000b844")
+    silence_ms = 3.5 * 10 / BAUD * 1000
+    begun = clock.now()
+    for ms in range(1, 500, 2):
+        clock.call_at(after(begun, ms=ms), lambda: wire.say(b"\x55"))
+    patience_ms = silence_ms + 500
+    clock.call_at(after(begun, ms=patience_ms - 1), lambda: wire.say(b"\x55"))
+    clock.call_at(after(begun, ms=patience_ms), lambda: wire.say(forged))
+    wire.say(b"\x55")
+    deadline = after(begun, seconds=5)
+    line.submit(Transaction(question, Class.WATCH, deadline, TIMING, results.append))
+    clock.run_for(0.55)
+    assert len(wire.written) == 1
+    assert results == []
+    clock.run_for(1.0)
+    assert isinstance(results[0].error, NoAnswer)
