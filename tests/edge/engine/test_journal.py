@@ -230,7 +230,9 @@ def test_what_became_of_each_device_survives_a_restart_and_eviction(path):
         store.append([(r := telemetry(4000), r.body["block"])])
         store.trim(Utc(1))
     store.close()
-    kept = open_store(path).devices()
+    store = open_store(path)
+    kept = store.devices()
+    store.close()
     assert {(b["bus"], b["address"], b["event"]) for b in kept} == {
         ("field", 7, "back"),
         ("field", 9, "lost"),
@@ -252,6 +254,7 @@ def test_a_file_of_the_first_schema_is_taken_over_with_everything_in_it(path):
     assert [body["rule"] for body in store.alarms()] == ["r"]
     store.append([(record := notice(7, "lost"), encode_body(record.body))])
     assert len(store.devices()) == 1
+    store.close()
 
 
 def test_a_full_journal_drops_the_oldest_telemetry_and_says_which(path):
