@@ -32,6 +32,12 @@ class Quality(StrEnum):
     ABSENT = "absent"
     STALE = "stale"
     LOST = "lost"
+    FAULT_CURRENT = "fault current"
+    UNCERTAIN = "uncertain"
+    JUMP = "jump"
+    STUCK = "stuck"
+    DRIFT = "drift"
+    MAINTENANCE = "maintenance"
 
 
 class Notice(StrEnum):

@@ -17,6 +17,12 @@ CODES: tuple[Quality, ...] = (
     Quality.ABSENT,
     Quality.STALE,
     Quality.LOST,
+    Quality.FAULT_CURRENT,
+    Quality.UNCERTAIN,
+    Quality.JUMP,
+    Quality.STUCK,
+    Quality.DRIFT,
+    Quality.MAINTENANCE,
 )
 
 CODE_OF: dict[Quality, int] = {quality: code for code, quality in enumerate(CODES)}
