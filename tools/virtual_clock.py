@@ -43,7 +43,7 @@ class VirtualClock:
         """Let the wall clock jump, as after a time set; monotonic time does not notice."""
         self._utc_offset_ms += ms
 
-    def call_at(self, at: Instant, callback: Callable[[], None], *, exact: bool = True) -> _Call:
+    def call_at(self, at: Instant, callback: Callable[[], None], *, exact: bool = False) -> _Call:
         """Schedule a call; calls for the same instant run in the order they were made."""
         call = _Call(callback)
         heapq.heappush(self._calls, (Instant(max(at, self._now)), next(self._order), call))

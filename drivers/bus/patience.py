@@ -41,9 +41,8 @@ class Patience:
     def released(self, unit: int, now: Instant, following: Instant) -> None:
         """A poll that feeds an alarm was submitted; the next one is due then."""
         self._releases[unit] = following
-        if seconds_between(now, following) * _ROOM_PERIODS > self._room_s:
-            periods_s = seconds_between(now, following) * _ROOM_PERIODS
-            self._room_s = min(periods_s, _ROOM_S[1])
+        periods_s = seconds_between(now, following) * _ROOM_PERIODS
+        self._room_s = min(max(periods_s, self._room_s), _ROOM_S[1])
 
     def wait_s(self, transaction: Transaction) -> float:
         """How long after the question the first byte of the answer may be told of.

@@ -14,7 +14,6 @@ from drivers.bus.serial_port import SerialSettings, serial_opener
 from drivers.bus.tcp_port import tcp_opener
 from drivers.line_sensor import LineSensor
 from drivers.modbus_device import ModbusDevice
-from drivers.read_plan import LineCost
 from edge.app.config.model import BusConfig, DeviceConfig, PlanConfig, RuleConfig, Site
 from edge.app.config.profile import LineProfile, ModbusProfile
 from edge.app.plan_steps import steps_of
@@ -158,19 +157,13 @@ def _add_device(
         agent.lines[name] = Line(name, opener_of(bus), _dialect(bus, profile), clock, notice)
     agent.devices[DeviceId(device.id)] = ModbusDevice(
         device.id, device.address or 0, profile, site.points_of(device), agent.lines[name], clock,
-        urgent=site.watched(), line_cost=line_cost(bus), lost=(name, device.address) in lost,
+        urgent=site.watched(), line_cost=line_of(bus).cost, lost=(name, device.address) in lost,
     )  # fmt: skip
 
 
 def line_name(bus: BusConfig, device: DeviceConfig) -> str:
     """The line a device is on: that of its bus, but on TCP each has a connection of its own."""
     return f"{bus.id}/{device.id}" if bus.kind == "tcp" else bus.id
-
-
-def line_cost(bus: BusConfig) -> LineCost:
-    """What every exchange costs on a bus."""
-    line = line_of(bus)
-    return LineCost(line.character_s, line.silence_s)
 
 
 def block_profile(site: Site) -> Profile:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from edge.analysis.latency import prove
-from edge.analysis.latency.bounds import Prover
 from edge.analysis.latency.model import UNBOUNDED_NS, Bound, Proof
 from edge.app.config.model import Refused, Site
 from edge.app.config.problems import Findings, Problem, SiteProblems
@@ -17,7 +16,7 @@ from edge.core.model import RuleId
 from edge.engine.conformance import Limit
 from edge.locale import text
 
-__all__ = ["Judgement", "armed", "judge", "limits", "outcome", "system_of"]
+__all__ = ["Judgement", "armed", "judge", "outcome", "system_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +43,11 @@ def judge(site: Site) -> Judgement:
     return _judge(site, site)
 
 
-def armed(site: Site) -> tuple[Site, tuple[Refused, ...]]:
-    """The site without the rules that must not be armed, and those.
+def armed(site: Site) -> tuple[Site, dict[RuleId, Limit]]:
+    """The site without the rules that must not be armed, and what the proof allows the others.
 
-    Its ``overrides`` are those that apply. Raises SiteProblems if no rule would be left.
+    Its ``refused`` are the former, its ``overrides`` those that apply. Raises SiteProblems if no
+    rule would be left.
     """
     judged, left = _judge(site, site), site
     found: list[Refused] = []
@@ -60,14 +60,14 @@ def armed(site: Site) -> tuple[Site, tuple[Refused, ...]]:
         # with fewer rules other questions come first; what is left is proven as it will run
         judged = _judge(left, site)
     overrides = tuple(each for each in site.overrides if each.rule in judged.overridden)
-    return replace(left, overrides=overrides, refused=tuple(found)), tuple(found)
+    armed_site = replace(left, overrides=overrides, refused=tuple(found))
+    return armed_site, _limits(judged.proof)
 
 
-def limits(site: Site) -> dict[RuleId, Limit]:
-    """What the proof allows each stage of the rules of an armed site, to be measured against."""
-    system, found = system_of(site), dict[RuleId, Limit]()
-    prover = Prover(system)
-    for bound in (bound for each in system.rules for bound in prover.bounds(each)):
+def _limits(proof: Proof) -> dict[RuleId, Limit]:
+    """What each stage of the rules may take, to be measured against."""
+    found: dict[RuleId, Limit] = {}
+    for bound in proof.bounds:
         rule = RuleId(bound.rule)
         last = found.get(rule, Limit(0, 0, 0))
         found[rule] = Limit(

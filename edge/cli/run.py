@@ -11,7 +11,7 @@ import click
 
 from edge.app import alarm_main, log
 from edge.app.config import Site, load_site
-from edge.app.proof import armed, limits
+from edge.app.proof import armed
 from edge.cli.options import state_option
 from edge.locale import text
 
@@ -31,11 +31,11 @@ def run(site_file: Path, state: Path, no_link: bool, verbose: bool) -> None:
     Starts and restarts the link process. Stopping leaves sirens as they are; the next start
     re-asserts what should sound. A rule that is not proven to sound in time is not armed.
     """
-    site, _ = armed(load_site(site_file))
+    site, limits = armed(load_site(site_file))
     log.set_up("alarm", verbose=verbose)
     _announce(site)
     main = alarm_main.run(
-        site, site_file.resolve(), state.resolve(), with_link=not no_link, limits=limits(site)
+        site, site_file.resolve(), state.resolve(), with_link=not no_link, limits=limits
     )
     with asyncio.Runner(loop_factory=_precise_loop) as runner:
         runner.run(main)

@@ -33,6 +33,11 @@ class LineTime:
     slips: bool = False
     lead_s: float = 0.0
 
+    @property
+    def cost(self) -> LineCost:
+        """What planning reads must know of the line."""
+        return LineCost(self.character_s, self.silence_s)
+
     def frame_ns(self, characters: int) -> int:
         """This many characters without a pause."""
         return round(characters * self.character_s * NS_PER_S)
@@ -65,8 +70,7 @@ class LineTime:
         watched: Collection[str] = (),
     ) -> tuple[PlannedRead, ...]:
         """The reads that fetch these points; those that bring a watched one come first."""
-        cost = LineCost(self.character_s, self.silence_s).with_turnaround(timing)
-        return plan_reads(points, limits, cost, watched)
+        return plan_reads(points, limits, self.cost.with_turnaround(timing), watched)
 
     def attempts(self, period_ms: int, timing: Timing, exchange: Exchange) -> int:
         """How often a read is asked at most in one poll."""

@@ -10,7 +10,7 @@ import pytest
 from edge.analysis.latency import ADVICE_CODES, TERM_KINDS
 from edge.analysis.latency.model import UNBOUNDED_NS, Advice, Term
 from edge.app.config import OverrideConfig, Site, SiteProblems, load_site
-from edge.app.proof import armed, judge, limits, outcome
+from edge.app.proof import armed, judge, outcome
 from edge.app.proof_words import advice_words, captions, duration, exactly, output_words, term_words
 from edge.core.errors import ConfigError
 from edge.core.model import Quality, RecordKind
@@ -75,24 +75,25 @@ def test_the_problem_names_the_latest_output(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_late_rule_is_taken_out_and_the_others_stay() -> None:
     """Its points and its plan remain: they are still read and recorded."""
     site = with_budgets(river_flood=1.0)
-    left, refused = armed(site)
-    assert [each.rule for each in refused] == ["river-flood"]
-    assert left.refused == refused
+    left, limits = armed(site)
+    assert [each.rule for each in left.refused] == ["river-flood"]
+    assert set(limits) == {"pit-gas"}
     assert [rule.id for rule in left.rules] == ["pit-gas", "river-dry"]
     assert (left.points, left.devices, left.plans) == (site.points, site.devices, site.plans)
     assert left.digest == site.digest
 
 
 def test_an_excused_rule_is_armed_and_needless_excuses_are_not_kept() -> None:
-    left, refused = armed(excused(with_budgets(river_flood=1.0), "river-flood", "pit-gas"))
-    assert refused == ()
+    left, _ = armed(excused(with_budgets(river_flood=1.0), "river-flood", "pit-gas"))
+    assert left.refused == ()
     assert len(left.rules) == 3
     assert [each.rule for each in left.overrides] == ["river-flood"]
     assert outcome(left) == {"refused": {}, "overridden": {"river-flood": "one radar"}}
 
 
 def test_what_is_refused_is_told_with_its_reason() -> None:
-    left, (refused,) = armed(with_budgets(river_flood=1.0))
+    left, _ = armed(with_budgets(river_flood=1.0))
+    (refused,) = left.refused
     assert outcome(left) == {"refused": {"river-flood": refused.problem.message}, "overridden": {}}
 
 
@@ -114,13 +115,12 @@ def test_a_site_without_any_rule_left_is_a_mistake_of_the_file() -> None:
 
 def test_a_site_that_never_had_a_rule_is_armed() -> None:
     """It only records."""
-    assert armed(replace(load_site(VILLAGE), rules=()))[1] == ()
+    assert armed(replace(load_site(VILLAGE), rules=()))[1] == {}
 
 
 def test_every_armed_rule_that_sounds_something_has_its_limits() -> None:
     """A stage is bounded by the output for which it takes longest, and the reading by its line."""
-    site, _ = armed(load_site(VILLAGE))
-    found = limits(site)
+    site, found = armed(load_site(VILLAGE))
     assert set(found) == {"river-flood", "pit-gas"}
     for bound in judge(site).proof.bounds:
         limit = found[bound.rule]  # type: ignore[index]  # a RuleId is a str
@@ -137,8 +137,8 @@ def test_the_alarm_of_a_refused_rule_cannot_be_raised_but_its_point_is_read(tmp_
         replace(rule, budget_s=0.05) if rule.id == "river-flood" else rule
         for rule in village.site.rules
     )
-    village.site, refused = armed(replace(village.site, rules=rules))
-    assert [each.rule for each in refused] == ["river-flood"]
+    village.site, _ = armed(replace(village.site, rules=rules))
+    assert [each.rule for each in village.site.refused] == ["river-flood"]
     village.start()
     village.world.set("river.level", 3.5)
     village.run(5.0)
