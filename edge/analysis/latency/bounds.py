@@ -199,15 +199,7 @@ def _reading(rule: Rule, reading: Reading, response: Response) -> tuple[list[Ter
         own += reading.question_ns
     else:
         own -= reading.idle_ns
-    polls = 0
-    hold = Term("hold", 0)
-    if rule.hold_ns and response.overrun:
-        late = reading.period_ns + response.response_ns
-        hold = Term("hold", rule.hold_ns + late)
-    elif rule.hold_ns:
-        vary = response.shift_ns + reading.turnaround_ns
-        polls = -(-(rule.hold_ns + vary) // reading.period_ns)
-        hold = Term("hold", polls * reading.period_ns)
+    hold, polls = _hold(rule, reading, response)
     stop = window.stop
     parts = [
         Term("other_polls", window.polls_ns, _names(each.name for each in window.ahead)),
@@ -222,6 +214,20 @@ def _reading(rule: Rule, reading: Reading, response: Response) -> tuple[list[Ter
         lead -= part
         parts[at] = Term(term.kind, term.ns - part, term.detail)
     return [*terms, *reversed(parts), hold], polls
+
+
+def _hold(rule: Rule, reading: Reading, response: Response) -> tuple[Term, int]:
+    """From the first reading that shows the change to the one that decides, and polls between."""
+    if response.overrun:
+        # from any reading the next one comes within this
+        late = reading.period_ns + response.response_ns
+        held = rule.hold_ns + late if rule.hold_ns else 0
+        return Term("hold", held + rule.repeats * late), 0
+    polls = rule.repeats
+    if rule.hold_ns:
+        vary = response.shift_ns + reading.turnaround_ns
+        polls += -(-(rule.hold_ns + vary) // reading.period_ns)
+    return Term("hold", polls * reading.period_ns), polls
 
 
 def _waiting(wait: Wait, dead: int) -> list[Term]:

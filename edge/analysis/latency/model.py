@@ -105,8 +105,9 @@ class Rule:
     """A rule and what it sounds.
 
     ``inputs``: device and index of the read that brings each of its points; with several (a quorum)
-    the slowest decides. ``hold_ns``: how long the condition must hold. ``outputs``: in the order in
-    which one decision commands them. ``budget_ns`` None: any latency will do.
+    the slowest decides. ``hold_ns``: how long the condition must hold. ``repeats``: how many
+    further readings must bear it out. ``outputs``: in the order in which one decision commands
+    them. ``budget_ns`` None: any latency will do.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Rule:
     outputs: tuple[str, ...]
     hold_ns: int = 0
     budget_ns: int | None = None
+    repeats: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,8 @@ def siren(name="siren", device=None, writes=1, confirm=False, **more) -> Output:
     return Output(name, device or name, (exchange(),) * writes, back, **more)
 
 
-def bound_of(*buses: Bus, outputs=("siren",), hold=0, output=None, **more) -> Bound:
-    rule = Rule("rule", (("a", 0),), tuple(outputs), hold)
+def bound_of(*buses: Bus, outputs=("siren",), hold=0, repeats=0, output=None, **more) -> Bound:
+    rule = Rule("rule", (("a", 0),), tuple(outputs), hold, repeats=repeats)
     system = System(buses, (rule,), **{"ensure_ns": FAR, "retry_ns": FAR, **more})
     bounds = {bound.output: bound for bound in prove(system).bounds}
     return bounds[output or outputs[0]]
@@ -248,6 +248,13 @@ def test_commands_that_may_take_all_of_a_line_leave_no_bound():
 
 
 # --- holding, sounding, confirming
+
+
+@pytest.mark.parametrize(("hold", "repeats", "polls"), [(0, 2, 2), (1, 1, 2), (100, 3, 5)])
+def test_every_reading_that_must_bear_it_out_costs_a_period(hold, repeats, polls):
+    bound = heard(sensor(), hold=hold, repeats=repeats)
+    assert terms(bound)["hold"] == polls * 100
+    assert bound.command_ns == heard(sensor()).command_ns + polls * 100
 
 
 @pytest.mark.parametrize(("hold", "polls"), [(0, 0), (1, 1), (98, 1), (99, 2), (100, 2), (250, 3)])
