@@ -22,11 +22,12 @@ from tools.demo.stage import (
     ask,
     free_port,
     open_stage,
+    show,
     tongluo,
     wait_for,
 )
 from tools.demo.story import Story, Told
-from tools.demo.village import start_twins, write_site
+from tools.demo.village import start_phones, start_twins, write_site
 
 
 def main() -> int:
@@ -40,7 +41,7 @@ def main() -> int:
             return _play(stage, folder)
         except (StageError, OSError) as error:
             print(f"\nFAILED: {error}", file=sys.stderr)
-            for name in ("twins", "broker", "agent", "district"):
+            for name in ("twins", "broker", "agent", "phones", "district"):
                 print(f"--- {name}\n{stage.log_tail(name)}", file=sys.stderr)
             return 1
 
@@ -49,7 +50,7 @@ def _play(stage: Stage, folder: Path) -> int:
     lines = start_twins(stage)
     broker = brokers.choose(folder, free_port())
     broker.start(stage)
-    site = write_site(folder, lines, broker_port=broker.port, protocol=broker.protocol)
+    site = write_site(folder, lines, broker_port=broker.port, protocol=broker.protocol, calls=True)
     state = folder / "state"
     receiver = stage.start("district", tongluo(
         "receive", "--host", "127.0.0.1", "--port", str(broker.port), "--protocol",
@@ -58,6 +59,7 @@ def _play(stage: Stage, folder: Path) -> int:
     district = District(receiver)
     stage.start("agent", tongluo("run", str(site), "--state", str(state)))
     wait_for("the agent to answer", (state / "agent.sock").exists, 20)
+    start_phones(stage, state)
     print(f"broker: {broker.name}, MQTT {broker.protocol}\n", flush=True)
     story = Story(stage, Village(folder / "twins.sock"), broker, district, state)
     told = story.tell()
@@ -65,9 +67,11 @@ def _play(stage: Stage, folder: Path) -> int:
     if os.environ.get("STAY") == "1":
         _stay(site, state)
     sent = _settle(district, state)
+    called = show("report", "river-flood", "--state", str(state))
     stage.stop("agent")
     stage.stop("district")
     district.wait_end(10)
+    print(f"\n{called}", flush=True)
     return _report(told, status, district, sent)
 
 
@@ -93,7 +97,7 @@ def _stay(site: Path, state: Path) -> None:
         "",
         "The village keeps running; end it with Ctrl-C. In another terminal, in this folder:",
         f"  export TONGLUO_STATE={state}",
-        "  .venv/bin/tongluo status        (also: watch, alarms, read river, journal --last 20)",
+        "  .venv/bin/tongluo status        (also: watch, alarms, calls, report, read river)",
         f"  .venv/bin/tongluo check {site}",
         '  .venv/bin/python -m tools.demo \'{"set": {"river.level": 3.5}}\'    the river rises',
         '  .venv/bin/python -m tools.demo \'{"unplug": "field"}\'             a cable is pulled',

@@ -139,6 +139,21 @@ def ask(*arguments: str, check: bool = True) -> dict[str, Any]:
     return answer
 
 
+def show(*arguments: str) -> str:
+    """Run a command and return what it prints for people."""
+    done = subprocess.run(
+        tongluo(*arguments),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    if done.returncode:
+        raise StageError(f"tongluo {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
+
+
 def wait_for(what: str, look: Callable[[], T | None], seconds: float = 15.0) -> T:
     """Look until there is something. Raises StageError with what was waited for."""
     deadline = time.monotonic() + seconds

@@ -62,6 +62,7 @@ class Story:
         """The whole story."""
         self.wake_up()
         self.rain_and_flood()
+        self.call_people()
         self.kill_the_link()
         self.cut_the_network()
         self.answer()
@@ -90,6 +91,16 @@ class Story:
             "the red alarm at the district", lambda: self._district.alarm("river-flood", "red"), 15
         )
         self.say("区县收到红色预警", f"the district has the red alarm (record {received['seq']})")
+
+    def call_people(self) -> None:
+        """The duty officer does not hear; the village leader and the helper answer."""
+        ends = wait_for("somebody to answer the telephone", self._answered, 40)
+        self.told.check("the calls went on until somebody answered", ends == {"answered"})
+        self.told.check("the siren goes on until it is acknowledged", self._coil(0))
+        self.say(
+            "值班员未接，村干部与帮扶人已应答",
+            "the duty officer did not hear; the village leader and the helper have answered",
+        )
 
     def kill_the_link(self) -> None:
         """The link process dies; it is started again by itself."""
@@ -200,6 +211,11 @@ class Story:
     def _level_is(self, rule: str, level: str) -> bool:
         alarms = ask("alarms", "--state", self._state)["alarms"]
         return any(a["rule"] == rule and a["level"] == level for a in alarms)
+
+    def _answered(self) -> set[str]:
+        ladders = ask("calls", "--state", self._state)["ladders"]
+        ends = {each["end"] for each in ladders if each["rule"] == "river-flood"}
+        return set() if "" in ends else ends
 
     def _all_normal(self) -> bool:
         return all(a["phase"] == "normal" for a in ask("alarms", "--state", self._state)["alarms"])
