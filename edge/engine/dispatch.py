@@ -38,37 +38,70 @@ class Dispatcher:
         self._on_outcome = on_outcome
         self._number = itertools.count(1)
         self._wanted: dict[str, Order] = {}
+        self._rehearsed: set[str] = set()
+        self._ending: dict[str, Order] = {}
         self._timers: dict[str, Timer] = {}
         self._last: dict[str, Status] = {}
+        self._closed = False
 
     @property
     def wanted(self) -> Mapping[str, Order]:
         """What should be sounding now, by output."""
         return self._wanted
 
+    def take_over(self, old: Dispatcher) -> list[Order]:
+        """Go on numbering where another one stopped; what it drove, and had not confirmed ended."""
+        self._number = old._number
+        self._last.update(old._last)
+        return [*old._wanted.values(), *old._ending.values()]
+
+    def can_end(self, order: Order) -> bool:
+        """Whether the actuator of an order is there and knows how to stop it."""
+        actuator = self._actuators.get(order.step.actuator)
+        return actuator is not None and order.step.stop in actuator.actions
+
     def start(self, order: Order, cause: Instant, *, ensure: bool = False) -> Command:
         """Carry an order out now, and keep it up until ``end``."""
         self._wanted[order.step.output] = order
+        self._rehearsed.discard(order.step.output)
+        self._ending.pop(order.step.output, None)
         return self._issue(order, cause, ensure=ensure)
 
     def end(self, order: Order, cause: Instant, *, ensure: bool = False) -> Command | None:
         """Nobody wants this any more: send its stop, and follow that up until it is confirmed."""
         step = order.step
         self._wanted.pop(step.output, None)
+        self._rehearsed.discard(step.output)
         self._cancel_timer(step.output)
         if step.stop is None:
             return None
         command = self._command(
             order, step.stop, step.stop_arguments, cause, ensure=ensure, ends=True
         )
+        self._ending[step.output] = order
         self._apply(command, partial(self._stopped, order))
+        return command
+
+    def forget(self, output: str) -> None:
+        """Nobody wants this any more, and nothing stops it: keep it up no longer."""
+        self._wanted.pop(output, None)
+        self._cancel_timer(output)
+
+    def rehearse(self, order: Order, cause: Instant) -> Command:
+        """Carry an order of a drill out, once: it is not kept up, and gives way to what is real."""
+        step = order.step
+        self._cancel_timer(step.output)
+        self._rehearsed.add(step.output)
+        self._ending.pop(step.output, None)
+        command = self._command(order, step.action, step.arguments, cause, ensure=False)
+        self._apply(command, self._on_outcome)
         return command
 
     def close(self) -> None:
         """Start nothing more. Outputs stay as they are: a restart must not silence a siren."""
         for output in list(self._timers):
             self._cancel_timer(output)
-        self._wanted.clear()
+        self._closed = True
 
     def _issue(self, order: Order, cause: Instant, *, ensure: bool) -> Command:
         self._cancel_timer(order.step.output)
@@ -101,6 +134,8 @@ class Dispatcher:
             not_after=after(now, seconds=order.step.timeout_s),
             cause=cause,
             ends=ends,
+            drill=order.drill,
+            measure=order.step.measure,
         )
 
     def _apply(self, command: Command, settled: Callable[[Command, Outcome], None]) -> None:
@@ -122,7 +157,8 @@ class Dispatcher:
     def _stopped(self, order: Order, command: Command, outcome: Outcome) -> None:
         self._report(command, outcome)
         output = order.step.output
-        if outcome.status is Status.DONE or output in self._wanted:
+        if outcome.status is Status.DONE or output in self._wanted or output in self._rehearsed:
+            self._ending.pop(output, None)
             return
         _log.error(
             "actuator=%s action=%s status=%s detail=%s",
@@ -132,7 +168,7 @@ class Dispatcher:
 
     def _stop_again(self, order: Order) -> None:
         self._timers.pop(order.step.output, None)
-        if order.step.output not in self._wanted:
+        if order.step.output not in self._wanted and order.step.output not in self._rehearsed:
             self.end(order, self._clock.now(), ensure=True)
 
     def _report(self, command: Command, outcome: Outcome) -> None:
@@ -148,6 +184,8 @@ class Dispatcher:
 
     def _follow_up(self, output: str, delay_s: float, callback: Callable[[], None]) -> None:
         self._cancel_timer(output)
+        if self._closed:
+            return
         self._timers[output] = self._clock.call_at(
             after(self._clock.now(), seconds=delay_s), callback
         )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from edge.analysis.latency.backup import bounds_of
 from edge.analysis.latency.bounds import Case, Prover
 from edge.analysis.latency.model import (
     UNBOUNDED_NS,
@@ -133,7 +134,7 @@ class _Trial:
             return None
         self.spent += 1
         rule = next(each for each in change.system.rules if each.name == self._case.rule.name)
-        bounds = Prover(change.system).bounds(rule)
+        bounds = bounds_of(Prover(change.system), rule)
         if not all(bound.met for bound in bounds):
             return None
         return max(bound.sound_ns for bound in bounds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edge.analysis.latency.actuation import Actuation, Wait
+from edge.analysis.latency.actuation import Actuation, Done, Wait
 from edge.analysis.latency.demand import Subject
 from edge.analysis.latency.line import Line, exchanges
 from edge.analysis.latency.model import UNBOUNDED_NS, Bound, Device, Output, Rule, System, Term
@@ -21,6 +21,7 @@ TERM_KINDS = (
     "dead_devices",
     "hold",
     "compute",
+    "backup",
     "actuator_blocking",
     "actuator_queue",
     "actuator_dead",
@@ -49,6 +50,7 @@ class Case:
     compute_ns: int
     response: Response | None = None
     polls: int = 0
+    done: Done | None = None
 
     @property
     def same(self) -> bool:
@@ -76,10 +78,6 @@ class Prover:
         self._plain: dict[tuple[str, int], Response | None] = {}
         self._steady: dict[str, bool] = {}
 
-    def bounds(self, rule: Rule) -> list[Bound]:
-        """The bounds of a rule, by output."""
-        return [case.bound for case in self.cases(rule)]
-
     def cases(self, rule: Rule) -> list[Case]:
         """The worst input for each output of a rule."""
         found = []
@@ -88,6 +86,36 @@ class Prover:
             if cases:
                 found.append(max(cases, key=lambda case: case.bound.command_ns))
         return found
+
+    def reading(self, rule: Rule) -> tuple[list[Term], str] | None:
+        """The terms from the change to a decision, computing included, whatever it commands.
+
+        And the label of the input with the latest; None if nothing bounds one.
+        """
+        worst: tuple[list[Term], str] | None = None
+        for device, index in rule.inputs:
+            line, subject = self._sensor_line[device], Subject(device, index)
+            response = self._respond(line, subject)
+            if response is None:
+                return None
+            terms, _ = _reading(rule, Reading(line, subject), response)
+            terms.append(Term("compute", self.system.compute_ns))
+            if worst is None or sum(t.ns for t in terms) > sum(t.ns for t in worst[0]):
+                worst = terms, line.devices[device].reads[index].label or device
+        return worst
+
+    def seen_ns(self, device: str, index: int) -> int:
+        """From any instant until a read has brought the value of then."""
+        line = self._sensor_line[device]
+        period = line.devices[device].period_ns
+        response = self._stages(line, device, index)
+        if response is None:
+            return UNBOUNDED_NS
+        return period * (2 if response.overrun else 1) + response.response_ns
+
+    def output(self, name: str) -> tuple[Output, Line]:
+        """An output and its line."""
+        return self._output[name]
 
     # -- one case --------------------------------------------------------------------------------
 
@@ -117,7 +145,7 @@ class Prover:
         terms, polls = _reading(rule, Reading(line, subject), response)
         terms.append(Term("compute", self.system.compute_ns))
         reading = sum(term.ns for term in terms) - _joint(response)
-        terms += _waiting(wait, 0 if same and not response.overrun else output_line.bus.dead)
+        terms += waiting(wait, 0 if same and not response.overrun else output_line.bus.dead)
         command = sum(term.ns for term in terms)
         done = actuation.done(wait)
         written = max(reading + done.written_ns, command + output_line.rest_ns(first))
@@ -136,7 +164,7 @@ class Prover:
         )
         return Case(
             rule, sensor, index, line, output, output_line, subject, wait, bound,
-            self.system.compute_ns, response, polls,
+            self.system.compute_ns, response, polls, done,
         )  # fmt: skip
 
     def _respond(self, line: Line, subject: Subject) -> Response | None:
@@ -230,7 +258,8 @@ def _hold(rule: Rule, reading: Reading, response: Response) -> tuple[Term, int]:
     return Term("hold", polls * reading.period_ns), polls
 
 
-def _waiting(wait: Wait, dead: int) -> list[Term]:
+def waiting(wait: Wait, dead: int) -> list[Term]:
+    """The terms from the decision to the first byte, with at most so many silent devices."""
     return [
         Term("actuator_blocking", wait.blocking_ns, wait.blocker),
         Term("actuator_queue", wait.queue_ns, _names(name for name, _ in wait.queue)),

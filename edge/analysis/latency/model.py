@@ -101,6 +101,22 @@ class Bus:
 
 
 @dataclass(frozen=True, slots=True)
+class Backup:
+    """An output that stands in for another one, ``primary``, when that is dead.
+
+    From the decision the primary has ``confirm_ns`` to be confirmed, and ``heard_ns`` to be heard
+    by the read ``hearing`` (device and index), if it is heard at all. Where the budget leaves less,
+    that counts, but never less than a healthy primary may take.
+    """
+
+    primary: str
+    output: str
+    confirm_ns: int
+    heard_ns: int = 0
+    hearing: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """A rule and what it sounds.
 
@@ -116,6 +132,7 @@ class Rule:
     hold_ns: int = 0
     budget_ns: int | None = None
     repeats: int = 0
+    backups: tuple[Backup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +177,26 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Switch:
+    """When a back-up is commanded at the latest, from the decision on.
+
+    ``confirm_ns``: if ``primary`` is not confirmed by then; ``heard_ns``: if it is not heard by
+    then. ``confirmed_ns`` and ``audible_ns``: how long that may take at worst though all is well.
+    """
+
+    primary: str
+    confirm_ns: int
+    confirmed_ns: int
+    heard_ns: int = 0
+    audible_ns: int = 0
+
+    @property
+    def latest_ns(self) -> int:
+        """From the decision to the command of the back-up."""
+        return max(self.confirm_ns, self.heard_ns)
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
     """The worst case of one rule and one of its outputs; UNBOUNDED_NS where there is none.
 
@@ -167,7 +204,8 @@ class Bound:
     and the warm-up. ``confirmed_ns``: to the confirmed answer. ``terms`` add up to ``command_ns``.
     Stages, of any poll and command: ``response_ns`` from a poll's release to the last byte of its
     answer, ``decision_ns`` from there to the first byte of the command, ``action_ns`` from there to
-    the confirmed answer.
+    the confirmed answer. ``switch``: the output is a back-up, its primary is dead; of the
+    stages it then has the decision, which includes the wait.
     """
 
     rule: str
@@ -182,6 +220,7 @@ class Bound:
     response_ns: int = 0
     decision_ns: int = 0
     action_ns: int = 0
+    switch: Switch | None = None
 
     @property
     def met(self) -> bool:
