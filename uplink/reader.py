@@ -14,7 +14,7 @@ from edge.core.errors import StoreError
 from protocols.envelope import Envelope
 from uplink.outbox import LEASE_BYTES, LEASE_RECORDS, Lease, Want
 
-SCHEMA_VERSIONS: Final = (1, 2)
+SCHEMA_VERSIONS: Final = (1, 2, 3, 4, 5)
 BUSY_MS: Final = 500
 """WAL readers wait only while the writer recovers or resets the log: moments."""
 
