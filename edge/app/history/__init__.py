@@ -1,0 +1,1 @@
+"""Recorded readings for back-tests: CSV, Parquet, journals, and labelled events beside them."""
