@@ -1,4 +1,4 @@
-"""``tongluo new``: a site file from what scan and identify have found."""
+"""``tongluo new``: a site file from what scan and identify have found, or from a template."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ _LOCALTIME = Path("/etc/localtime")
 
 
 @click.command()
-@click.argument("site_file", metavar="SITE.toml", type=click.Path(path_type=Path))
-@click.option("--from-scan", "scans", multiple=True, required=True,
+@click.argument("site_file", metavar="SITE.toml", required=False, type=click.Path(path_type=Path))
+@click.option("--template", "template_name", metavar="NAME", help="Kind of site to begin with.")
+@click.option("--list-templates", "lists", is_flag=True, help="Show the templates, and stop.")
+@click.option("--from-scan", "scans", multiple=True,
               type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="JSON that scan or identify printed; several may be given.")  # fmt: skip
 @click.option("--id", "site_id", help="Id of the site: a-z, 0-9 and -.")
@@ -41,7 +43,9 @@ _LOCALTIME = Path("/etc/localtime")
 @profiles_option
 @click.option("--yes", is_flag=True, help="Do not ask; what is not known is left out and named.")
 def new(
-    site_file: Path,
+    site_file: Path | None,
+    template_name: str | None,
+    lists: bool,
     scans: tuple[Path, ...],
     site_id: str | None,
     name: str | None,
@@ -53,11 +57,15 @@ def new(
     folder: Path | None,
     yes: bool,
 ) -> int:
-    """Write SITE.toml from a scan; asks only what cannot be seen."""
+    """Write SITE.toml from a scan or a template; asks only what cannot be seen."""
     from edge.app.commissioning import template
 
-    if site_file.exists():
-        raise ConfigError(text("template.exists", file=str(site_file)))
+    if lists:
+        return _list_templates()
+    site_file = _new_file(site_file, bool(scans), template_name is not None)
+    if template_name is not None:
+        _refuse_scan_options({"--profile": chosen, "--red": rules, "--siren": sirens})
+        return _from_template(template_name, site_file, site_id, name, time_zone)
     asks = not yes and sys.stdin.isatty()
     stations = template.merge(
         station
@@ -66,9 +74,8 @@ def new(
     )
     profiles = known_profiles(folder)
     buses, elsewhere = template.draft_buses(stations)
-    wanted = _chosen(chosen, profiles)
     here = [station for station in stations if station not in elsewhere]
-    devices = _devices(here, buses, profiles, wanted, period_ms, asks=asks)
+    devices = _devices(here, buses, profiles, _chosen(chosen, profiles), period_ms, asks=asks)
     draft = template.SiteDraft(
         site_id or _ask(asks, "template.ask-id", "site"),
         name or _ask(asks, "template.ask-name", site_id or "site"),
@@ -85,6 +92,56 @@ def new(
         _ask_sirens(draft, profiles)
     _write(site_file, template.render(draft, profiles))
     return _report(site_file, draft)
+
+
+def _list_templates() -> int:
+    from edge.app.commissioning.site_templates import summaries
+
+    found = list(summaries())
+    width = max(len(name) for name, _ in found)
+    for name, purpose in found:
+        click.echo(f"{name:{width}}  {purpose}")
+    return 0
+
+
+def _new_file(file: Path | None, from_scan: bool, from_template: bool) -> Path:
+    """The file to write, from one of the two. Raises ConfigError if it is there already."""
+    if file is None:
+        raise click.MissingParameter(param_type="argument", param_hint="SITE.toml")
+    if from_scan == from_template:
+        raise click.UsageError(text("template.one-source"))
+    if file.exists():
+        raise ConfigError(text("template.exists", file=str(file)))
+    return file
+
+
+def _refuse_scan_options(options: Mapping[str, tuple[str, ...]]) -> None:
+    given = [option for option, values in options.items() if values]
+    if given:
+        raise click.UsageError(text("template.not-with-template", found=", ".join(given)))
+
+
+def _from_template(
+    template_name: str, file: Path, site_id: str | None, name: str | None, time_zone: str | None
+) -> int:
+    """Write a template out, and say how much of it is still to be set."""
+    from edge.app.commissioning.site_templates import fill_in, read_template
+    from edge.app.config import inspect_site
+    from edge.app.config.marks import MARK, marked_lines
+    from edge.app.proof import judge
+
+    given = {"id": site_id, "name": name, "time_zone": time_zone}
+    content = fill_in(read_template(template_name), {k: v for k, v in given.items() if v})
+    _write(file, content)
+    click.echo(text("template.written", file=str(file)))
+    site, problems = inspect_site(file)
+    if site is not None:
+        problems = judge(site).problems
+    for problem in problems:
+        click.echo(str(problem))
+    count = len(marked_lines(content))
+    click.echo(text("template.left", count=count, mark=MARK, file=str(file)))
+    return 1 if problems else 0
 
 
 def _chosen(pairs: Iterable[str], profiles: Mapping[str, ModbusProfile]) -> dict[int, str]:
