@@ -54,15 +54,31 @@ class LineSensor:
         self._silence: Timer | None = None
         self._next_poll: Timer | None = None
         self._poll_at = Instant(0)
+        self._silent_at: Instant | None = None
+        self._awaiting = False
+        self._cut = False
+
+    def take_over(self, old: LineSensor) -> None:
+        """Go on where the same sensor was heard before; call it before ``listen``.
+
+        It is not given more time to be silent than it had.
+        """
+        self.discarded_lines = old.discarded_lines
+        if self._silence_s == old._silence_s:
+            self._silent_at = old._silent_at
+        if self._period_s == old._period_s and old._poll_at > self._clock.now():
+            self._poll_at = old._poll_at
+        self._connection.losses = old._connection.losses
+        self._cut = old._framer.waiting > 0
 
     def listen(self, heard: Callable[[tuple[Sample, ...]], None]) -> None:
         """Open the line and report from now on. See Trigger.listen."""
         self._heard = heard
-        self._poll_at = self._clock.now()
-        self._expect()
+        self._expect(self._silent_at)
         self._connection.start()
         if self._poll and self._period_s:
-            self._ask()
+            self._poll_at = max(self._poll_at, self._clock.now())
+            self._next_poll = self._clock.call_at(self._poll_at, self._ask)
 
     def stop(self) -> None:
         """Close the line; nothing is reported any more."""
@@ -71,6 +87,11 @@ class LineSensor:
             if timer is not None:
                 timer.cancel()
         self._connection.stop()
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no line of text is awaited, or has come only in part."""
+        return self._framer.waiting == 0 and not self._awaiting
 
     @property
     def up(self) -> bool:
@@ -82,6 +103,7 @@ class LineSensor:
             # a lost line is reopened and said by its connection; the silence limit makes samples of
             # it
             self._connection.write(self._poll)
+            self._awaiting = True
         self._poll_at = after(self._poll_at, seconds=self._period_s or 0.0)
         self._next_poll = self._clock.call_at(self._poll_at, self._ask)
 
@@ -89,6 +111,12 @@ class LineSensor:
         at = self._clock.now()
         self._connection.confirm()
         for line in self._framer.feed(data):
+            self._awaiting = False
+            if self._cut:
+                # the end of a line whose beginning somebody else has heard
+                self._cut = False
+                self.discarded_lines += 1
+                continue
             self._on_line(line, at)
 
     def _on_line(self, line: bytes, at: Instant) -> None:
@@ -132,11 +160,11 @@ class LineSensor:
             )
         )
 
-    def _expect(self) -> None:
+    def _expect(self, until: Instant | None = None) -> None:
         if self._silence is not None:
             self._silence.cancel()
-        limit = after(self._clock.now(), seconds=self._silence_s)
-        self._silence = self._clock.call_at(limit, self._fell_silent)
+        self._silent_at = until or after(self._clock.now(), seconds=self._silence_s)
+        self._silence = self._clock.call_at(self._silent_at, self._fell_silent)
 
     def _fell_silent(self) -> None:
         self._silence = None

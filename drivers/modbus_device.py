@@ -117,6 +117,16 @@ class ModbusDevice:
         return not any(read.open for read in self._reads) and self._readable
 
     @property
+    def asking(self) -> bool:
+        """Whether a poll is under way."""
+        return any(read.open for read in self._reads)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a poll or a command is under way."""
+        return self.asking or bool(self._runs)
+
+    @property
     def _readable(self) -> bool:
         return self._line.readable_at(self._unit) <= self._clock.now()
 

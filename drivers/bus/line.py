@@ -39,7 +39,7 @@ from drivers.bus.transaction import (
     refusal,
 )
 from drivers.bus.waiting import Waiting
-from edge.core.errors import Absent, DeviceError, NoAnswer
+from edge.core.errors import Absent, NoAnswer
 from edge.core.histogram import Histogram
 from edge.core.instant import NS_PER_S, Clock, Instant, Timer, after, ms_between
 from edge.core.ports import Class
@@ -89,6 +89,7 @@ class Line:
         self._patience = Patience(dialect, self.quarantine)
         self._prober = Prober(self.quarantine, clock, self.submit, self._note_probe)
         self._unanswered = 0
+        self._inherited = Owed()
 
     @property
     def up(self) -> bool:
@@ -110,9 +111,29 @@ class Line:
         """Transactions that have not begun."""
         return len(self._waiting)
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether no question is under way, and no command waits."""
+        return not self._open and not self._waiting.acts
+
+    def take_over(self, old: Line) -> None:
+        """Go on where the owner of the same line stopped; call it before ``start``.
+
+        Answers that are owed to the old one are waited for: the port is not closed for long.
+        """
+        self.units, self.strays, self.exchanges = old.units, old.strays, old.exchanges
+        self.busy_ns, self.waits = old.busy_ns, old.waits
+        self.quarantine.take_over(old.quarantine, self._prober.units)
+        self._prober.plan()
+        self._patience.take_over(old._patience)
+        self._news.take_over(old._news)
+        self._connection.losses = old.losses
+        self._inherited = old._owed
+
     def start(self) -> None:
         """Open the port; if it is not there, questions end Absent until it is."""
         self._connection.start()
+        self._owed, self._inherited = self._inherited, Owed()
         if not self._connection.up:
             self._news.down(self._connection.reason)
 
@@ -168,7 +189,7 @@ class Line:
             for late in self._waiting.expired(now):
                 owed = self._owed.until(late.request.unit, now)
                 why = "busy" if owed is None else "owed an older answer"
-                self._end(late, NoAnswer(f"{self._place(late)}: {why} until the deadline"), now)
+                late.end(NoAnswer(f"{self._place(late)}: {why} until the deadline"), now)
             entry, again = self._waiting.take(now, self._held_until)
             if entry is None:
                 if again is not None:
@@ -196,7 +217,7 @@ class Line:
         try:
             self._connection.write(frame)
         except OSError as error:
-            self._end(transaction, Absent(f"{self._place(transaction)}: {error}"), now)
+            transaction.end(Absent(f"{self._place(transaction)}: {error}"), now)
             return
         transaction.first_byte = now
         self.waits[transaction.priority].add(ms_between(transaction.submitted, now))
@@ -277,9 +298,7 @@ class Line:
         count = self.units[request.unit]
         waited_ms = ms_between(open_.asked, now) - open_.question_s * 1000
         error = failure(self._place(transaction), seen, waited_ms)
-        count.timeouts += seen is Seen.NOTHING
-        count.garbled += seen is not Seen.NOTHING
-        count.checksum_errors += seen is Seen.BAD_CRC
+        count.unanswered(seen)
         self._note_echo(request.unit)
         if seen in (Seen.NOISE, Seen.OTHER_UNIT):
             self._hear_stray(bytes(open_.heard), now)
@@ -289,19 +308,15 @@ class Line:
 
     def _note_unanswered(self, tag: int, open_: UnderWay, seen: Seen, now: Instant) -> None:
         self._unanswered += 1
-        transaction = open_.transaction
-        request = transaction.request
+        request = open_.transaction.request
         listener = self._dialect.give_up(tag)
         if listener is not None and not request.self_identifying:
-            timing = transaction.timing
-            late_s = open_.question_s + timing.timeout_s + timing.late_s
-            until = after(open_.asked, seconds=late_s)
-            self._owed.note(request.unit, open_.asked, until, listener)
+            self._owed.note(request.unit, open_.asked, open_.owed_until(), listener)
         if self.quarantine.unheard(request.unit, now, silent=seen in _SILENCE):
             self._prober.plan()
             self._news.lost(request.unit, seen.value)
             for read in self._waiting.reads_of(request.unit):
-                self._end(read, NoAnswer(f"{self._place(read)}: lost"), now)
+                read.end(NoAnswer(f"{self._place(read)}: lost"), now)
         patience = self._dialect.patience
         if patience is not None and self._unanswered >= patience:
             self._unanswered = 0
@@ -343,12 +358,7 @@ class Line:
         open_.timer.cancel()
         transaction = open_.transaction
         self.busy_ns[transaction.priority] += result.at - open_.asked
-        request = transaction.request
-        self.exchanges.append(
-            Exchange(
-                open_.asked, result.at, request.unit, request.function, transaction.priority, how
-            )
-        )
+        self.exchanges.append(open_.exchange(result.at, how))
         if self.strays.babbling and self.strays.quiet(result.at):
             self._news.quiet(self.strays)
         try:
@@ -358,9 +368,6 @@ class Line:
             if self._waiting:
                 self._advance()
 
-    def _end(self, transaction: Transaction, error: DeviceError, at: Instant) -> None:
-        transaction.done(Result(None, error, transaction.first_byte, at))
-
     def _fail_all(self, reason: str) -> None:
         now = self._clock.now()
         under_way = list(self._open.values())
@@ -368,7 +375,7 @@ class Line:
         for open_ in under_way:
             open_.timer.cancel()
         for transaction in [*(each.transaction for each in under_way), *self._waiting.clear()]:
-            self._end(transaction, Absent(f"{self._place(transaction)}: {reason}"), now)
+            transaction.end(Absent(f"{self._place(transaction)}: {reason}"), now)
 
     def _on_change(self, up: bool) -> None:
         self._owed.clear()

@@ -26,6 +26,10 @@ class News:
         self._on_notice = on_notice or (lambda *_: None)
         self._down = False
 
+    def take_over(self, old: News) -> None:
+        """Go on telling where another one stopped."""
+        self._down = old._down
+
     def lost(self, unit: int, seen: str) -> None:
         """A device has not answered for so long that it is only probed."""
         self._tell(unit, Notice.LOST, seen)

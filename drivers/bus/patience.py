@@ -34,6 +34,10 @@ class Patience:
         self._releases: dict[int, Instant] = {}
         self._room_s = _ROOM_S[0]
 
+    def take_over(self, old: Patience) -> None:
+        """Go on with the paces that another one has learned."""
+        self._pace.update(old._pace)
+
     def answered(self, unit: int, turnaround_s: float) -> None:
         """A read was answered after so long."""
         self._pace[unit].answered(turnaround_s)

@@ -35,6 +35,11 @@ class Prober:
         self._requests[request.unit] = request, timing
         self._slices_ns[request.unit] = slice_ns
 
+    @property
+    def units(self) -> frozenset[int]:
+        """The devices that it knows how to ask."""
+        return frozenset(self._requests)
+
     def plan(self) -> None:
         """Set the alarm clock for the next probe, if anything is lost."""
         due = self._quarantine.due()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from edge.core.instant import NS_PER_S, Instant, after
@@ -32,6 +33,13 @@ class Quarantine:
         self._silent: dict[int, int] = {}
         self._garbled: dict[int, int] = {}
         self._next = Instant(0)
+
+    def take_over(self, old: Quarantine, units: Collection[int]) -> None:
+        """Go on with what another one knew of these units."""
+        self.lost = {unit: lost for unit, lost in old.lost.items() if unit in units}
+        self._silent = {unit: count for unit, count in old._silent.items() if unit in units}
+        self._garbled = {unit: count for unit, count in old._garbled.items() if unit in units}
+        self._next = old._next
 
     def silence(self, unit: int) -> int:
         """Silent attempts in a row."""

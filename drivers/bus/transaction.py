@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from edge.core.errors import DeviceError, Garbled, NoAnswer, Refused
 from edge.core.histogram import Histogram
-from edge.core.instant import Instant, Timer
+from edge.core.instant import Instant, Timer, after
 from edge.core.ports import Class
 from protocols.modbus import Answer, Request, Seen, exception_name
 
@@ -57,6 +57,10 @@ class Transaction:
     submitted: Instant = field(default=Instant(0), init=False)
     first_byte: Instant | None = field(default=None, init=False)
 
+    def end(self, error: DeviceError, at: Instant) -> None:
+        """It ended without having been answered."""
+        self.done(Result(None, error, self.first_byte, at))
+
 
 @dataclass(slots=True, eq=False)
 class UnderWay:
@@ -68,6 +72,17 @@ class UnderWay:
     most: Instant
     timer: Timer
     heard: bytearray = field(default_factory=bytearray)
+
+    def owed_until(self) -> Instant:
+        """Until when an answer to it may still come after it was given up."""
+        timing = self.transaction.timing
+        return after(self.asked, seconds=self.question_s + timing.timeout_s + timing.late_s)
+
+    def exchange(self, at: Instant, how: str) -> Exchange:
+        """What it was on the line, if it has ended now."""
+        request = self.transaction.request
+        priority = self.transaction.priority
+        return Exchange(self.asked, at, request.unit, request.function, priority, how)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +120,12 @@ class UnitCount:
     slow: int = 0
     probes: int = 0
     turnaround: Histogram = field(default_factory=Histogram)
+
+    def unanswered(self, seen: Seen) -> None:
+        """A question was given up."""
+        self.timeouts += seen is Seen.NOTHING
+        self.garbled += seen is not Seen.NOTHING
+        self.checksum_errors += seen is Seen.BAD_CRC
 
     def body(self) -> dict[str, object]:
         """For status: counts, and the turnaround in milliseconds."""

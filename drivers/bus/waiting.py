@@ -26,6 +26,11 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._heap)
 
+    @property
+    def acts(self) -> bool:
+        """Whether a command waits."""
+        return bool(self._heap) and self._heap[0][0] is Class.ACT
+
     def add(self, transaction: Transaction) -> None:
         """Queue a question behind those of the same class and deadline."""
         self._expiring += transaction.expires is not None

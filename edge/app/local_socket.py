@@ -33,6 +33,11 @@ class Peer:
         self._reader = reader
         self._writer = writer
 
+    @property
+    def gone(self) -> bool:
+        """Whether the other side has closed, and nothing of it is left to be received."""
+        return self._reader.at_eof()
+
     async def send(self, message: Mapping[str, object]) -> None:
         """Send one frame. Raises ConnectionError if the other side is gone."""
         self.post(message)
@@ -108,6 +113,24 @@ async def connect(state: Path) -> AsyncIterator[Peer]:
         yield peer
     finally:
         await peer.close()
+
+
+async def ask_ticking(
+    state: Path,
+    request: Mapping[str, object],
+    timeout_s: float,
+    tick: Callable[[], None],
+    tick_s: float,
+) -> Request:
+    """As ``ask``, with a call every so often until the answer comes."""
+    waiting = asyncio.ensure_future(ask(state, request, timeout_s))
+    try:
+        while not waiting.done():
+            await asyncio.wait([waiting], timeout=tick_s)
+            tick()
+        return await waiting
+    finally:
+        waiting.cancel()
 
 
 async def ask(state: Path, request: Mapping[str, object], timeout_s: float = 5.0) -> Request:
