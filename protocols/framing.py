@@ -25,6 +25,11 @@ class LineFramer:
         self._searched = 0  # no terminator begins before this
         self._dropping = False
 
+    @property
+    def waiting(self) -> int:
+        """Bytes of a line that is not complete yet."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> list[bytes]:
         """Take what arrived; the lines that are now complete, without their terminators."""
         self._buffer += data

@@ -71,7 +71,7 @@ SEEDS = [
     ("edge/core/seed.py", "import socket", PURE),
     ("edge/engine/alarms.py", "import random", PURE),
     ("edge/engine/conditions.py", "import sqlite3", PURE),
-    ("edge/engine/quality.py", "import os.path", PURE),
+    ("edge/engine/quality/checks.py", "import os.path", PURE),
     ("edge/engine/plan.py", "from datetime import datetime", PURE),
     ("drivers/line_sensor.py", "import drivers.modbus_device", STRANGERS),
     ("drivers/seed.py", "import drivers.line_sensor", STRANGERS),

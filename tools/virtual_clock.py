@@ -24,8 +24,13 @@ class _Call:
 class VirtualClock:
     """A Clock that stands still while code runs and jumps to the next scheduled call."""
 
-    def __init__(self, *, utc_ms: int = 1_718_158_500_000) -> None:
-        self._now = Instant(NS_PER_S)
+    def __init__(
+        self,
+        *,
+        utc_ms: int = 1_718_158_500_000,
+        now: Instant = Instant(NS_PER_S),  # noqa: B008  # a number
+    ) -> None:
+        self._now = now
         self._utc_offset_ms = utc_ms - self._now // NS_PER_MS
         self._calls: list[tuple[Instant, int, _Call]] = []
         self._order = itertools.count()

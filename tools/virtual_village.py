@@ -10,12 +10,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from drivers.bus.port import OnBytes, OnLost, Opener, Port
+from edge.app.black_box import keeper_of
 from edge.app.compose import Agent, compose
 from edge.app.config import load_site
 from edge.app.config.model import BusConfig, Site
-from edge.core.instant import Instant, Timer, Utc
+from edge.app.proof import armed
+from edge.core.instant import Instant, Timer, Utc, after
 from edge.core.model import Alarm, Notice, Record, RecordKind, RuleId, Sample
 from edge.engine.bodies import alarm_from
+from edge.engine.box_keeper import BoxKeeper
 from edge.engine.conformance import Limit
 from tools.twins.ascii_sensor import AsciiGauge
 from tools.twins.modbus_slave import RtuSlave, TcpSlave
@@ -55,8 +58,23 @@ class MemoryJournal:
 
     def alarms(self) -> list[Alarm]:
         """The newest state of each rule's alarm, as a restart would find it."""
-        newest = {str(body["rule"]): body for body in self.bodies(RecordKind.ALARM)}
+        real = (body for body in self.bodies(RecordKind.ALARM) if not body.get("drill"))
+        newest = {str(body["rule"]): body for body in real}
         return [alarm_from(body) for body in newest.values()]
+
+    def exercises(self) -> dict[str, dict[str, object]]:
+        """The newest beginning or end of a drill and of a walk-test, as a restart finds them."""
+        kinds = (RecordKind.DRILL, RecordKind.WALK_TEST)
+        return {
+            kind.value: body
+            for kind in kinds
+            for body in self.bodies(kind)
+            if body["event"] in ("started", "ended")
+        }
+
+    def newest(self) -> Utc | None:
+        """The latest wall time of the newest few records, as a restart would find it."""
+        return max((each.utc for each in self.records[-64:]), key=lambda u: u.ms, default=None)
 
     def lost(self) -> set[tuple[str, int]]:
         """The lines and addresses that were silent at last, as a restart would find them."""
@@ -95,9 +113,18 @@ class VirtualVillage:
     """
 
     def __init__(
-        self, folder: Path, *, slower: int = 1, limits: Mapping[RuleId, Limit] | None = None
+        self,
+        folder: Path,
+        *,
+        slower: int = 1,
+        limits: Mapping[RuleId, Limit] | None = None,
+        rewrite: Callable[[str], str] | None = None,
+        boxed: bool = False,
     ) -> None:
-        self._limits = limits or {}
+        """``rewrite`` changes the text of the site file, which is then proven as it would be run;
+        ``boxed``: with a black box, in the folder."""
+        self._boxes = folder / "black-box" if boxed else None
+        self.box: BoxKeeper | None = None
         self.clock = VirtualClock()
         self.world = World(self.clock.now)
         self.relay = RelayBoard(self.world)
@@ -123,18 +150,32 @@ class VirtualVillage:
             "rain-text": VirtualLine(AsciiGauge(self.world), self.clock, 9600),
         }
         self.journal = MemoryJournal()
-        self.site = _load(folder, slower)
+        self.site, self._limits = _load(folder, slower, rewrite), limits or {}
+        if rewrite is not None and limits is None:
+            self.site, self._limits = armed(self.site)
         self._ports: list[Port] = []
         self.start()
 
     def start(self) -> None:
         """A new agent process on the same wires, with the alarms the journal kept."""
         self._life = _Life(self.clock)
+        if self._boxes is not None:
+            self.box = keeper_of(self.site, self._boxes, self._life, self.journal)
+            self._look()
         self.agent: Agent = compose(
             self.site, self._life, self.journal, run="test", opener_of=self._opener_of,
-            limits=self._limits, lost=self.journal.lost(),
+            limits=self._limits, lost=self.journal.lost(), box=self.box,
         )  # fmt: skip
-        self.agent.start(self.journal.alarms())
+        self.agent.start(
+            self.journal.alarms(), self.journal.exercises(), self.journal.newest(),
+            self.journal.bodies(RecordKind.CALL),
+        )  # fmt: skip
+
+    def _look(self) -> None:
+        """What the thread of the black box does, in virtual time."""
+        if self.box is not None:
+            self.box.look()
+            self._life.call_at(after(self._life.now(), seconds=0.5), self._look)
 
     def kill(self) -> None:
         """The agent's process is gone: its ports close, its timers never fire again."""
@@ -162,12 +203,13 @@ class VirtualVillage:
         return open_port
 
 
-def _load(folder: Path, slower: int) -> Site:
+def _load(folder: Path, slower: int, rewrite: Callable[[str], str] | None) -> Site:
     """The demonstration's site; ``slower`` multiplies every period."""
     text = _DEMO_SITE.read_text("utf-8")
     text = re.sub(r"period_ms = (\d+)", lambda m: f"period_ms = {int(m[1]) * slower}", text)
     for name in ("field", "horns", "speaker", "rain-text"):
         text = text.replace(f"@{name}@", f"/dev/{name}")
+    text = rewrite(text) if rewrite is not None else text
     path = folder / "site.toml"
     path.write_text(text, "utf-8")
     return load_site(path)

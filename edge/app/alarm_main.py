@@ -9,10 +9,13 @@ import logging
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
+from edge.app.black_box import FOLDER, keeper_of
+from edge.app.changeover import Changeover, Configuration, Journaling
 from edge.app.clock import RealClock
 from edge.app.compose import Agent, block_profile, compose
 from edge.app.config.model import Site
@@ -25,9 +28,13 @@ from edge.app.supervisor import Supervisor
 from edge.core.instant import Instant, after, ms_between
 from edge.core.model import Alarm, Notice, Record, RecordKind, RuleId, Urgency
 from edge.core.ports import Class
+from edge.engine.audit import Context
 from edge.engine.bodies import alarm_from
+from edge.engine.box_keeper import BoxKeeper
+from edge.engine.clock_watch import ClockWatch
 from edge.engine.conformance import Limit
 from edge.engine.journal import JournalWriter
+from protocols.block import Profile
 
 _log = logging.getLogger("tongluo.alarm")
 
@@ -72,7 +79,49 @@ async def _protect(
         if services is not None:
             loop.call_soon_threadsafe(services.committed, seq, urgent)
 
-    journal = JournalWriter(
+    journal = _journal(site, state, clock, committed)
+    journal.set_context(Context(name, site.digest))
+    journal.start()
+    box = keeper_of(site, state / FOLDER, clock, journal)
+    if box is not None:
+        box.start()
+
+    def composed(
+        site: Site, limits: Mapping[RuleId, Limit], lost: Collection[tuple[str, int]] = ()
+    ) -> Agent:
+        return compose(site, clock, journal, run=name, limits=limits, lost=lost, box=box)
+
+    agent = composed(site, limits, _lost(journal.kept_devices()))
+    loop.set_exception_handler(lambda _, context: _note_fault(change.agent, context))
+    _note_run(agent, journal, name, "started")
+    supervisor = Supervisor(_link(site, site_path, state)) if with_link else None
+    services = Services(agent, journal, supervisor, name)
+
+    now = Configuration(site, site_path, limits)
+    switched = partial(_switched, services, supervisor, state)
+    change = Changeover(agent, now, clock, _journaling(journal, name), composed, switched)
+    services.changeover = change
+    server = await serve(state, services.answer)
+    _start(agent, journal)
+    # what lives for ever is never looked at again by the collector
+    gc.collect()
+    gc.freeze()
+    tasks = _begin(change, journal, supervisor)
+    try:
+        yield
+    finally:
+        change.close()
+        await _cancel(tasks)
+        server.close()
+        change.agent.stop()
+        _note_run(change.agent, journal, name, "stopped")
+        await _write_out(box, journal)
+
+
+def _journal(
+    site: Site, state: Path, clock: RealClock, committed: Callable[[int, bool], None]
+) -> JournalWriter:
+    return JournalWriter(
         state / "journal.db",
         block_profile(site),
         clock,
@@ -80,33 +129,68 @@ async def _protect(
         block_s=site.journal.block_s,
         committed=committed,
     )
-    journal.start()
-    lost = _lost(journal.kept_devices())
-    agent = compose(site, clock, journal, run=name, limits=limits, lost=lost)
-    loop.set_exception_handler(lambda _, context: _note_fault(agent, context))
-    _note_run(agent, journal, name, "started")
-    link = ["link", str(site_path), "--state", str(state), "--child"]
-    supervisor = Supervisor(link) if with_link and site.links else None
-    services = Services(agent, journal, supervisor, name)
-    server = await serve(state, services.answer)
-    agent.start(_kept(journal))
-    # what lives for ever is never looked at again by the collector
-    gc.collect()
+
+
+def _switched(
+    services: Services, supervisor: Supervisor | None, state: Path, agent: Agent,
+    configuration: Configuration,
+) -> None:  # fmt: skip
+    """Another agent protects the site now."""
+    services.use(agent)
+    if supervisor is not None:
+        supervisor.use(_link(agent.site, configuration.path, state))
+    # it, too, lives for long
     gc.freeze()
-    tasks = [asyncio.create_task(_measure(agent, journal), name="health")]
+
+
+def _begin(
+    change: Changeover, journal: JournalWriter, supervisor: Supervisor | None
+) -> list[asyncio.Task[None]]:
+    """What goes on beside the walk."""
+    tasks = [asyncio.create_task(_measure(change, journal), name="health")]
     if supervisor is not None:
         tasks.append(asyncio.create_task(supervisor.run(), name="link"))
-    try:
-        yield
-    finally:
-        for task in reversed(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        server.close()
-        agent.stop()
-        _note_run(agent, journal, name, "stopped")
-        if not await asyncio.to_thread(journal.stop):
-            _log.error("event=journal_not_flushed waiting=%d", journal.status.waiting)
+    return tasks
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """The last one first."""
+    for task in reversed(tasks):
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _journaling(journal: JournalWriter, run: str) -> Journaling:
+    """What a change of configuration needs of the journal."""
+
+    def use(digest: str, blocks: Profile | None) -> None:
+        journal.set_context(Context(run, digest))
+        if blocks is not None:
+            journal.use(blocks)
+
+    return Journaling(journal.offer, use)
+
+
+async def _write_out(box: BoxKeeper | None, journal: JournalWriter) -> None:
+    """Let what still waits for the disk reach it."""
+    if box is not None and not await asyncio.to_thread(box.stop):
+        _log.error("event=black_box_not_written")
+    if not await asyncio.to_thread(journal.stop):
+        _log.error("event=journal_not_flushed waiting=%d", journal.status.waiting)
+
+
+def _link(site: Site, site_path: Path, state: Path) -> list[str] | None:
+    """What the link process is started with; None: the site has no links."""
+    if not site.links:
+        return None
+    return ["link", str(site_path), "--state", str(state), "--child"]
+
+
+def _start(agent: Agent, journal: JournalWriter) -> None:
+    """Begin where the agent before stopped."""
+    agent.start(
+        _kept(journal), journal.kept_exercises(), journal.kept_newest(), journal.kept_calls()
+    )
 
 
 def _kept(journal: JournalWriter) -> list[Alarm]:
@@ -129,14 +213,19 @@ def _lost(bodies: list[dict[str, object]]) -> set[tuple[str, int]]:
     }
 
 
-async def _measure(agent: Agent, journal: JournalWriter) -> None:
+async def _measure(change: Changeover, journal: JournalWriter) -> None:
     """Watch the loop's own lateness and the journal's thread; report once a minute."""
-    clock = agent.clock
+    clock = change.agent.clock
     due = after(clock.now(), seconds=_HEALTH_S)
+    watch = ClockWatch(clock.now(), clock.utc())
     while True:
         expected: Instant = after(clock.now(), seconds=_LAG_S)
         await asyncio.sleep(_LAG_S)
+        agent = change.agent
         agent.health.loop_lag.add(max(0.0, ms_between(expected, clock.now())))
+        agent.pipeline.look_round()
+        if (step := watch.look(clock.now(), clock.utc())) is not None:
+            journal.offer(Record(RecordKind.CLOCK, Urgency.STATE, step.after, step.body()))
         if journal.revive():
             agent.health.faults += 1
         if clock.now() >= due:
@@ -150,6 +239,7 @@ def _health_body(agent: Agent, journal: JournalWriter) -> dict[str, object]:
     return {
         **agent.health.body(),
         "rules": agent.conformance.body(),
+        "alarms": agent.pipeline.annunciator.body(agent.clock.now()),
         "journal": asdict(journal.status),
         "buses": {
             name: {

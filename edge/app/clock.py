@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from edge.core.instant import NS_PER_S, ClockQuality, Instant, Timer, Utc
+from edge.core.instant import NS_PER_S, Clock, ClockQuality, Instant, Timer, Utc
 
 # systemd-timesyncd touches this file when it has set the clock.
 _SYNCED = Path("/run/systemd/timesync/synchronized")
@@ -42,6 +43,34 @@ class RealClock:
         if exact:
             return self._loop.call_at((at - _AWAKE_NS) / NS_PER_S, _run_at, at, callback)
         return self._loop.call_at(at / NS_PER_S, callback)
+
+
+class LifeClock:
+    """The clock of one agent: what it has scheduled never happens once its life is over."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._over = False
+
+    def now(self) -> Instant:
+        """See Clock.now."""
+        return self._clock.now()
+
+    def utc(self) -> Utc:
+        """See Clock.utc."""
+        return self._clock.utc()
+
+    def call_at(self, at: Instant, callback: Callable[[], None], *, exact: bool = False) -> Timer:
+        """See Clock.call_at."""
+        return self._clock.call_at(at, partial(self._call, callback), exact=exact)
+
+    def end(self) -> None:
+        """Let nothing happen any more."""
+        self._over = True
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        if not self._over:
+            callback()
 
 
 def _run_at(at: Instant, callback: Callable[[], None]) -> None:

@@ -14,12 +14,16 @@ from drivers.bus.serial_port import SerialSettings, serial_opener
 from drivers.bus.tcp_port import tcp_opener
 from drivers.line_sensor import LineSensor
 from drivers.modbus_device import ModbusDevice
-from edge.app.config.model import BusConfig, DeviceConfig, PlanConfig, RuleConfig, Site
+from edge.app.black_box import BoxedJournal, calendars, head_of, overheard
+from edge.app.calling import Calling, calling_of
+from edge.app.clock import LifeClock
+from edge.app.config.model import BusConfig, DeviceConfig, Site
 from edge.app.config.profile import LineProfile, ModbusProfile
-from edge.app.plan_steps import steps_of
+from edge.app.deciding import decider_of
+from edge.app.plan_steps import plans_of, steps_of
 from edge.app.port_warnings import expectation
 from edge.app.proof_system import line_of
-from edge.core.instant import Clock, after, ms_between
+from edge.core.instant import Clock, Utc, after, ms_between
 from edge.core.model import (
     ActuatorId,
     Alarm,
@@ -33,13 +37,13 @@ from edge.core.model import (
     Urgency,
 )
 from edge.core.ports import Actuator, Class, Journal, Sensor
-from edge.engine.alarms import AlarmPolicy
 from edge.engine.bodies import breach_body
-from edge.engine.conditions import Condition
+from edge.engine.box_keeper import BoxKeeper
 from edge.engine.conformance import Breach, Conformance, Limit
 from edge.engine.dispatch import Dispatcher
 from edge.engine.health import Health
-from edge.engine.pipeline import Button, Pipeline, Rule
+from edge.engine.pipeline import Button, Pipeline
+from edge.engine.plan import with_backups
 from edge.engine.poll import Poller
 from protocols.block import Column, Profile
 
@@ -54,44 +58,120 @@ class Agent:
     """Everything that runs in the alarm process, but its mains."""
 
     site: Site
-    clock: Clock
+    clock: LifeClock
     health: Health
     conformance: Conformance
     pipeline: Pipeline
     dispatcher: Dispatcher = field(init=False)
+    calling: Calling = field(init=False)
     lines: dict[str, Line] = field(default_factory=dict)
     devices: dict[DeviceId, ModbusDevice] = field(default_factory=dict)
     triggers: dict[DeviceId, LineSensor] = field(default_factory=dict)
     pollers: list[Poller] = field(default_factory=list)
+    box: BoxKeeper | None = None
+    begins: Callable[[], None] = lambda: None
+    """Called when it begins to protect."""
+    cut_off: frozenset[DeviceId] = frozenset()
+    """Whose polls were under way when it was stopped: they have got no answer."""
 
-    def start(self, kept: Iterable[Alarm]) -> None:
-        """Open the lines, re-assert what was sounding, then begin to poll."""
+    def start(
+        self,
+        kept: Iterable[Alarm],
+        exercises: Mapping[str, Mapping[str, object]] | None = None,
+        last: Utc | None = None,
+        calls: Iterable[Mapping[str, object]] = (),
+    ) -> None:
+        """Open the lines, re-assert what was sounding, then begin to poll.
+
+        ``exercises``: the newest records of a drill and of a walk-test. ``last``: the wall time of
+        the newest record. ``calls``: what every call ladder had done.
+        """
+        self.begins()
         for line in self.lines.values():
             line.start()
-        self.pipeline.restore(kept)
+        self.pipeline.restore(kept, last, exercises=exercises)
+        self.calling.restore(calls, self.pipeline.alarms.values())
+        self._listen()
+
+    def take_over(self, old: Agent) -> None:
+        """Go on where the agent of another site file stopped, with all that it knew.
+
+        The old one has been stopped: its ports are closed.
+        """
+        self.begins()
+        for name, line in self.lines.items():
+            if name in old.lines and self._bus_of(name) == old._bus_of(name):
+                line.take_over(old.lines[name])
+            line.start()
+        for name, trigger in self.triggers.items():
+            if name in old.triggers:
+                trigger.take_over(old.triggers[name])
+        self.pipeline.take_over(old.pipeline)
+        self.calling.take_over(old.calling, self.pipeline.alarms.values())
+        self._listen(old)
+
+    def _listen(self, old: Agent | None = None) -> None:
         now = self.clock.now()
+        before = {each.sensor.id: each for each in old.pollers} if old is not None else {}
         for index, poller in enumerate(self.pollers):
             # spread over the period, so that devices of one line do not ask at once; and never two
             # at the very same instant, which would leave their order to chance
             offset_ms = index * poller.period_ms // len(self.pollers)
-            poller.start(after(now, ms=offset_ms + index * _APART_MS))
+            first = after(now, ms=offset_ms + index * _APART_MS)
+            if (earlier := before.get(poller.sensor.id)) is not None:
+                first = poller.go_on(earlier, first)
+            if old is not None and poller.sensor.id in old.cut_off:
+                first = after(now, ms=index * _APART_MS)
+            poller.start(first)
         for trigger in self.triggers.values():
             trigger.listen(self.pipeline.on_samples)
+
+    def _bus_of(self, line: str) -> BusConfig:
+        return next(each for each in self.site.buses if each.id == line.split("/", 1)[0])
 
     def line_of(self, device: DeviceConfig) -> Line | None:
         """The line a device is on; None for a text sensor, which has a port of its own."""
         bus = next(each for each in self.site.buses if each.id == device.bus)
         return self.lines.get(line_name(bus, device))
 
+    def pause(self) -> None:
+        """Ask for nothing more; what is under way goes on, and so do commands."""
+        for poller in self.pollers:
+            poller.stop()
+
+    def resume(self) -> None:
+        """Go on asking after a pause, in the same rhythm."""
+        for poller in self.pollers:
+            poller.resume()
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is under way on any line."""
+        return all(line.at_rest for line in self.lines.values())
+
+    @property
+    def between_polls(self) -> bool:
+        """Whether nothing is under way, waits to be asked, or has been heard only in part."""
+        return (
+            self.at_rest
+            and not any(device.busy for device in self.devices.values())
+            and all(trigger.at_rest for trigger in self.triggers.values())
+        )
+
     def stop(self) -> None:
         """Sensors first, outputs last; outputs stay as they are."""
+        self.cut_off = frozenset(name for name, each in self.devices.items() if each.asking)
         for poller in self.pollers:
             poller.stop()
         for trigger in self.triggers.values():
             trigger.stop()
+        self.calling.close()
+        # what is cut off now tells nobody anything
+        self.pipeline.close()
         self.dispatcher.close()
         for line in self.lines.values():
             line.stop()
+        self.clock.end()
 
 
 def compose(
@@ -103,15 +183,18 @@ def compose(
     opener_of: OpenerOf | None = None,
     limits: Mapping[RuleId, Limit] | None = None,
     lost: Collection[tuple[str, int]] = (),
+    box: BoxKeeper | None = None,
 ) -> Agent:
     """Build the agent; nothing is opened and nothing runs until ``start``.
 
     ``limits``: what the proof allows each rule. ``lost``: lines and addresses that were silent when
-    the agent last ran.
+    the agent last ran. ``box`` hears everything.
     """
-    opener_of = opener_of or real_opener
+    opener_of, clock = opener_of or real_opener, LifeClock(clock)
+    if box is not None:
+        journal = BoxedJournal(journal, box)
+        opener_of = overheard(opener_of, box, clock)
     health = Health()
-    plans = {plan.id: plan for plan in site.plans}
     lines: dict[str, Line] = {}
     conformance = Conformance(
         [RuleId(rule.id) for rule in site.rules],
@@ -119,22 +202,26 @@ def compose(
         lambda breach: _note_breach(breach, lines, journal, clock),
     )
     pipeline = Pipeline(
-        site.points,
-        [_rule(rule, plans) for rule in site.rules],
+        decider_of(site),
+        plans_of(site),
+        _inputs(site),
         [Button(PointId(each.point), each.by) for each in site.acknowledges],
         journal,
         health,
         conformance,
         clock,
+        shadows=_shadows(site),
+        tell=box.tell if box is not None else None,
+        spare=decider_of(site) if box is not None else None,
     )
-    agent = Agent(site, clock, health, conformance, pipeline, lines=lines)
+    agent = Agent(site, clock, health, conformance, pipeline, lines=lines, box=box)
+    if box is not None:
+        agent.begins = lambda: box.use(head_of(site, run), calendars(site))
     for device in site.devices:
         _add_device(agent, device, opener_of, lost)
-    actuators: dict[ActuatorId, Actuator] = {
-        ActuatorId(name): device for name, device in agent.devices.items() if device.actions
-    }
-    agent.dispatcher = Dispatcher(actuators, clock, run, pipeline.on_outcome)
+    agent.dispatcher = Dispatcher(_actuators(agent), clock, run, pipeline.on_outcome)
     pipeline.connect(agent.dispatcher)
+    agent.calling = calling_of(site, pipeline, journal, clock)
     agent.pollers = _pollers(site, agent.devices, pipeline, clock)
     return agent
 
@@ -215,25 +302,34 @@ def _line_sensor(
     )  # fmt: skip
 
 
-def _rule(rule: RuleConfig, plans: Mapping[str, PlanConfig]) -> Rule:
-    condition = Condition(
-        RuleId(rule.id),
-        rule.point,
-        rule.comparison,
-        tuple(sorted(rule.thresholds.items())),
-        rule.hysteresis,
-        rule.hold_s,
-        rule.lost,
-    )
-    steps = steps_of(plans[rule.plan]) if rule.plan else ()
-    return Rule(condition, AlarmPolicy(rule.latch), steps)
+def _actuators(agent: Agent) -> dict[ActuatorId, Actuator]:
+    devices = agent.devices.items()
+    return {ActuatorId(name): device for name, device in devices if device.actions}
+
+
+def _shadows(site: Site) -> dict[RuleId, RuleId | None]:
+    """Every shadow rule, with the armed one it may replace."""
+    return {
+        RuleId(rule.id): RuleId(rule.shadow_of) if rule.shadow_of else None
+        for rule in site.rules
+        if rule.shadow
+    }
+
+
+def _inputs(site: Site) -> dict[PointId, tuple[RuleId, ...]]:
+    """The armed rules that look at each point."""
+    found: dict[PointId, tuple[RuleId, ...]] = {}
+    for rule in site.rules:
+        for point in () if rule.shadow else sorted(rule.points):
+            found[point] = (*found.get(point, ()), RuleId(rule.id))
+    return found
 
 
 def _vital(site: Site) -> frozenset[DeviceId]:
     """Devices that people depend on: they feed an alarm, or are what is heard."""
     feeding = {DeviceId(point.split(".", 1)[0]) for point in site.watched()}
-    sounding = {DeviceId(step.actuator) for plan in site.plans for step in plan.steps}
-    return frozenset(feeding | sounding)
+    steps = [step for plan in site.plans for step in with_backups(steps_of(plan))]
+    return frozenset(feeding | {step.actuator for step in steps})
 
 
 def _note_device(

@@ -6,15 +6,27 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from drivers.modbus_action import write_request
 from drivers.read_plan import PlannedRead
-from edge.analysis.latency.model import Bus, Device, Exchange, Output, Read, Rule, System
+from edge.analysis.latency.model import (
+    Backup,
+    Bus,
+    Device,
+    Exchange,
+    Output,
+    Read,
+    Rule,
+    System,
+)
+from edge.app.checks import checks_of
+from edge.app.condition_delay import delay_of
 from edge.app.config.line_time import LineTime, serial_line
 from edge.app.config.model import BusConfig, DeviceConfig, RuleConfig, Site
 from edge.app.config.profile import Action, LineProfile, ModbusProfile
 from edge.app.plan_steps import steps_of
 from edge.core.instant import NS_PER_MS, NS_PER_S
-from edge.core.model import Alarm, Phase, RuleId
+from edge.core.model import Alarm, Phase, PointId, RuleId
 from edge.engine import plan
-from edge.engine.plan import Step
+from edge.engine.conditions.tree import points_of
+from edge.engine.plan import Step, with_backups
 from protocols.modbus import BROADCAST_UNIT
 
 SOUNDING = ("siren", "amplifier", "relay", "io")
@@ -59,6 +71,7 @@ class _Builder:
         self._devices = {device.id: device for device in site.devices}
         self._lines = {bus.id: line_of(bus) for bus in site.buses if bus.kind != "ascii"}
         self._watched = site.watched()
+        self._checks = checks_of(site)
         self._reads: dict[str, tuple[PlannedRead, ...]] = {}
         self._planned: dict[tuple[str, str, frozenset[str]], tuple[PlannedRead, ...]] = {}
         plans = {each.id: steps_of(each) for each in site.plans}
@@ -165,7 +178,7 @@ class _Builder:
         """What the rules can drive on these devices."""
         driven: dict[str, list[Step]] = {}
         for rule in self._site.rules:
-            for step in self._steps.get(rule.id, ()):
+            for step in with_backups(self._steps.get(rule.id, ())):
                 if step.level <= rule.highest and step.actuator in devices:
                     driven.setdefault(step.output, []).append(step)
         for name, steps in driven.items():
@@ -182,6 +195,8 @@ class _Builder:
             commands.append((profile.actions[step.action], dict(step.arguments)))
             if step.stop is not None:
                 commands.append((profile.actions[step.stop], dict(step.stop_arguments)))
+            if step.drill is not None:
+                commands.append((profile.actions[step.drill.action], dict(step.drill.arguments)))
         line, confirms = self._lines[device.bus], []
         writes: list[tuple[Exchange, ...]] = []
         for action, arguments in commands:
@@ -210,14 +225,39 @@ class _Builder:
 
     def _rule(self, rule: RuleConfig) -> Rule:
         steps = commanded(rule, self._steps[rule.id])
-        device, _, point = rule.point.partition(".")
-        index = next(i for i, read in enumerate(self._reads[device]) if point in read.names)
+        delay = delay_of(rule.condition)
+        # a selector's points decide which threshold holds, not when it is crossed
+        points = frozenset().union(*(points_of(each.raises) for each in rule.condition.levels))
         return Rule(
             name=rule.id,
-            inputs=((device, index),),
+            inputs=tuple(dict.fromkeys(self._read_of(point) for point in sorted(points))),
             outputs=tuple(step.output for step in steps),
-            hold_ns=round(rule.hold_s * NS_PER_S),
+            hold_ns=delay.hold_ns,
+            repeats=delay.repeats + self._held(points),
             budget_ns=self._budget_ns(rule, steps),
+            backups=tuple(
+                self._backup(step, step.backup) for step in steps if step.backup is not None
+            ),
+        )
+
+    def _held(self, points: Iterable[PointId]) -> int:
+        """So many readings the checks may hold back before they believe a real jump."""
+        return max((self._checks[point].held_readings for point in points), default=0)
+
+    def _read_of(self, reference: str) -> tuple[str, int]:
+        """The device of a point, and which of its reads brings it."""
+        device, _, point = reference.partition(".")
+        index = next(i for i, read in enumerate(self._reads[device]) if point in read.names)
+        return device, index
+
+    def _backup(self, step: Step, backup: Step) -> Backup:
+        heard = step.heard
+        return Backup(
+            primary=step.output,
+            output=backup.output,
+            confirm_ns=round(step.timeout_s * NS_PER_S),
+            heard_ns=round(heard.within_s * NS_PER_S) if heard is not None else 0,
+            hearing=self._read_of(heard.point) if heard is not None else None,
         )
 
     def _budget_ns(self, rule: RuleConfig, steps: Iterable[Step]) -> int | None:

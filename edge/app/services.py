@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 
 from drivers.modbus_device import ModbusDevice
+from edge.app import apply_requests
+from edge.app.alarm_requests import REQUESTS, carry_out, inhibits_body
+from edge.app.attendant import attend
+from edge.app.changeover import Changeover
 from edge.app.complaint import Complaint
 from edge.app.compose import Agent
 from edge.app.config.model import DeviceConfig
+from edge.app.exercises import Exercises
 from edge.app.local_socket import Peer, Request
 from edge.app.proof import outcome
 from edge.app.supervisor import Supervisor
@@ -17,6 +23,7 @@ from edge.core.model import DeviceId, Phase, Quality, RuleId, Sample
 from edge.core.ports import Class
 from edge.engine.bodies import alarm_body, sample_body
 from edge.engine.journal import JournalWriter
+from edge.engine.sound import UNHEARD
 
 _READ_S = 3.0
 _BUSY_S = 0.02
@@ -28,6 +35,8 @@ class Services:
     def __init__(
         self, agent: Agent, journal: JournalWriter, supervisor: Supervisor | None, run: str
     ) -> None:
+        self.changeover: Changeover | None = None
+        """What changes the configuration; None: nothing does."""
         self._agent = agent
         self._journal = journal
         self._supervisor = supervisor
@@ -35,26 +44,43 @@ class Services:
         self._began = agent.clock.now()
         self._followers: set[Peer] = set()
         self._link: dict[str, object] = {}
+        self._answers: dict[str, Callable[[Request], Mapping[str, object]]] = {
+            "status": lambda _: self.status(),
+            "alarms": lambda _: {"alarms": self.alarms(), "metrics": self._metrics()},
+            "ack": self.acknowledge,
+            "drill": lambda request: Exercises(self._agent).drill(request),
+            "walk-test": lambda request: Exercises(self._agent).walk_test(request),
+            "calls": lambda _: self._agent.calling.body(),
+            "answer": lambda request: self._agent.calling.answer(*_answering(request)),
+        }
+        self._tasks: dict[str, Callable[[Request], Awaitable[Mapping[str, object]]]] = {
+            "read": lambda request: self.read(str(request.get("device"))),
+        }
+        self._talks: dict[str, Callable[[Request, Peer], Awaitable[None]]] = {
+            "apply": self._apply,
+            "attend": lambda request, peer: attend(self._agent.calling, request, peer),
+            "watch": lambda _, peer: self._watch(peer),
+            "follow": lambda _, peer: self._follow(peer),
+        }
+
+    def use(self, agent: Agent) -> None:
+        """From now on this agent is meant."""
+        self._agent = agent
 
     async def answer(self, request: Request, peer: Peer) -> None:
         """Answer one request; what cannot be answered is said to the peer, never raised."""
-        name = request.get("op")
+        name = str(request.get("op"))
         try:
-            match name:
-                case "status":
-                    await peer.send(self.status())
-                case "alarms":
-                    await peer.send({"alarms": self.alarms()})
-                case "ack":
-                    await peer.send(self.acknowledge(request))
-                case "read":
-                    await peer.send(await self.read(str(request.get("device"))))
-                case "watch":
-                    await self._watch(peer)
-                case "follow":
-                    await self._follow(peer)
-                case _:
-                    raise Complaint("unknown-request", found=str(name))
+            if name in self._talks:
+                await self._talks[name](request, peer)
+            elif name in self._tasks:
+                await peer.send(await self._tasks[name](request))
+            elif name in REQUESTS:
+                await peer.send(carry_out(self._agent.pipeline, request))
+            elif name in self._answers:
+                await peer.send(self._answers[name](request))
+            else:
+                raise Complaint("unknown-request", found=name)
         except Complaint as error:
             await peer.send(error.body())
 
@@ -77,8 +103,15 @@ class Services:
             "clock": utc.quality.value,
             "config": agent.site.digest[:12],
             **outcome(agent.site),
+            "changeover": self.changeover.body() if self.changeover is not None else None,
             "alarms": self.alarms(active_only=True),
+            "inhibits": inhibits_body(agent.pipeline.annunciator.inhibits),
+            "metrics": self._metrics(),
             "sounding": sorted(agent.dispatcher.wanted),
+            "calls": agent.calling.body(),
+            "sound": Exercises(agent).sound(),
+            "drill": Exercises(agent).drill({})["running"],
+            "walk_test": Exercises(agent).walk_test({})["running"],
             "buses": [self._bus(name) for name in agent.lines],
             "sensors": [
                 {"id": trigger.id, "up": trigger.up, "discarded_lines": trigger.discarded_lines}
@@ -90,7 +123,9 @@ class Services:
                 "epoch": self._journal.epoch,
                 "set_aside": self._journal.set_aside,
             },
+            "black_box": asdict(agent.box.status) if agent.box is not None else None,
             "health": {**agent.health.body(), "rules": agent.conformance.body()},
+            "shadows": agent.pipeline.shadows.body(now),
             "link": {
                 **self._link,
                 "process": asdict(self._supervisor.state) if self._supervisor else None,
@@ -98,12 +133,13 @@ class Services:
         }
 
     def alarms(self, *, active_only: bool = False) -> list[dict[str, object]]:
-        """All alarms, the highest level first."""
+        """All alarms, the highest level first; of the built-in rules those that are not normal."""
         alarms = sorted(self._agent.pipeline.alarms.values(), key=lambda a: (-a.level, a.rule))
         return [
             alarm_body(alarm)
             for alarm in alarms
-            if not active_only or alarm.phase is not Phase.NORMAL
+            if alarm.phase is not Phase.NORMAL
+            or not (active_only or alarm.rule.startswith(UNHEARD))
         ]
 
     def acknowledge(self, request: Request) -> dict[str, object]:
@@ -120,10 +156,22 @@ class Services:
             rules = list(known)
         else:
             rules = [name for name, alarm in known.items() if wanted in (name, alarm.id) and wanted]
+            drilled = self._agent.pipeline.outputs.drills.alarm
+            if drilled is not None and wanted == drilled.id:
+                rules = [drilled.rule]
         if not rules:
-            raise Complaint("no-alarm", found=wanted, allowed=", ".join(sorted(known)))
+            allowed = sorted(rule for rule in known if not rule.startswith(UNHEARD))
+            raise Complaint("no-alarm", found=wanted, allowed=", ".join(allowed))
         changed = self._agent.pipeline.acknowledge([RuleId(rule) for rule in rules], by)
         return {"acknowledged": [alarm_body(alarm) for alarm in changed]}
+
+    async def _apply(self, request: Request, peer: Peer) -> None:
+        if self.changeover is None:
+            raise Complaint("unknown-request", found="apply")
+        await peer.send(await apply_requests.carry_out(self.changeover, request, lambda: peer.gone))
+
+    def _metrics(self) -> dict[str, object]:
+        return self._agent.pipeline.annunciator.body(self._agent.clock.now())
 
     async def read(self, name: str) -> dict[str, object]:
         """Ask one device now, between the polls of its line."""
@@ -242,3 +290,12 @@ class Services:
             "polls": poller.polls if poller else None,
             "skipped": poller.skipped if poller else None,
         }
+
+
+def _answering(request: Request) -> tuple[str, str, str]:
+    """Which alarm is answered, as whom, and by which account."""
+    return (
+        str(request.get("alarm", "")),
+        str(request.get("contact", "")),
+        str(request.get("by", "")).strip(),
+    )

@@ -23,7 +23,7 @@ def bound_rows(judged: Judgement, rule: str | None = None) -> list[Row]:
 def _bound_row(bound: Bound, judged: Judgement) -> Row:
     return (
         bound.rule,
-        output_words(bound.output),
+        sounded_words(bound),
         duration(bound.command_ns),
         duration(bound.sound_ns),
         duration(bound.confirmed_ns),
@@ -53,6 +53,14 @@ def advice_lines(judged: Judgement, rule: str) -> list[str]:
         for advice in judged.proof.advice
         if advice.rule == rule
     ]
+
+
+def sounded_words(bound: Bound) -> str:
+    """The output, and what it stands in for."""
+    words = output_words(bound.output)
+    if bound.switch is None:
+        return words
+    return text("proof.stands-in", output=words, primary=output_words(bound.switch.primary))
 
 
 def budget_words(bound: Bound) -> str:
@@ -110,7 +118,11 @@ def proof_object(judged: Judgement) -> dict[str, object]:
 
 
 def bound_object(bound: Bound) -> dict[str, object]:
-    """One bound with its terms; ``budget_ms`` null: any latency will do."""
+    """One bound with its terms; ``budget_ms`` null: any latency will do.
+
+    ``switch``, of a back-up: what it stands in for, and how long that may stay silent.
+    """
+    switch = bound.switch
     return {
         "rule": bound.rule,
         "output": bound.output,
@@ -124,6 +136,14 @@ def bound_object(bound: Bound) -> dict[str, object]:
         "terms": [
             {"kind": term.kind, "detail": term.detail, "ms": _ms(term.ns)} for term in bound.terms
         ],
+        "switch": None
+        if switch is None
+        else {
+            "stands_in_for": switch.primary,
+            "confirm_ms": _ms(switch.confirm_ns),
+            "heard_ms": _ms(switch.heard_ns) if switch.audible_ns else None,
+            "latest_ms": _ms(switch.latest_ns),
+        },
     }
 
 

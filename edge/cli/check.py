@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from edge.locale import text
+from edge.locale import places, text
 
 if TYPE_CHECKING:
     from edge.app.config import BusConfig, Problem, Site
@@ -76,8 +75,7 @@ def print_problems(problems: tuple[Problem, ...]) -> None:
     """Each problem on a line, with a line for its hint, and how many there are."""
     for problem in problems:
         click.echo(str(problem))
-        if problem.hint:
-            click.echo(f"  {text('check.hint', hint=problem.hint)}")
+        _print_detail(problem)
     if len(problems) > 1:
         click.echo(text("check.problems", count=len(problems)))
     elif problems:
@@ -90,15 +88,25 @@ def print_summary(site: Site, judged: Judgement, *, terms: bool) -> None:
     head = {"file": summary["file"], "id": summary["site"], "name": summary["name"]}
     click.echo(text("check.late" if judged.refused else "check.fine", **head))
     click.echo("  " + text("check.counts", **summary))
+    kib = -(-_rules_bytes(site) // 1024)
+    click.echo("  " + text("check.memory", kib=kib))
     if site.buses:
         for row in align(_bus_rows(site, judged)):
             click.echo(f"  {row}")
     print_bounds(judged, terms=terms)
     for warning in (*site.warnings, *judged.warnings):
         message = text("check.warning", message=warning.message)
-        click.echo(f"{warning.file}:{warning.line}: {warning.path}: {message}")
-        if warning.hint:
-            click.echo(f"  {text('check.hint', hint=warning.hint)}")
+        where = f"{warning.place}: {warning.path}" if warning.path else warning.place
+        click.echo(f"{where}: {message}")
+        _print_detail(warning)
+
+
+def _print_detail(problem: Problem) -> None:
+    """The text with a caret under what is meant, and what to do."""
+    if problem.excerpt:
+        click.echo(f"  {problem.excerpt}\n  {problem.caret}")
+    if problem.hint:
+        click.echo(f"  {text('check.hint', hint=problem.hint)}")
 
 
 def print_bounds(judged: Judgement, *, terms: bool) -> None:
@@ -134,9 +142,18 @@ def summarise(site: Site, judged: Judgement) -> dict[str, object]:
         "rules": len(site.rules),
         "plans": len(site.plans),
         "links": len(site.links),
+        "rules_memory_bytes": _rules_bytes(site),
         "utilisation": {bus: round(total(load), 4) for bus, load in shares(site, judged).items()},
         "proof": proof_object(judged),
     }
+
+
+def _rules_bytes(site: Site) -> int:
+    """The most memory that judging the rules ever takes; the site file alone decides it."""
+    from edge.app.checks import checks_of
+    from edge.app.deciding import rule_set_of
+
+    return rule_set_of(site, checks_of(site)).memory_bytes()
 
 
 def _bus_rows(site: Site, judged: Judgement) -> list[tuple[str, ...]]:
@@ -156,17 +173,13 @@ def _bus_rows(site: Site, judged: Judgement) -> list[tuple[str, ...]]:
 
 def align(rows: list[tuple[str, ...]]) -> list[str]:
     """Rows as columns two spaces apart; Chinese characters take two places."""
-    widths = [max(map(_places, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(places, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
-            cell + " " * (width - _places(cell)) for cell, width in zip(row, widths, strict=True)
+            cell + " " * (width - places(cell)) for cell, width in zip(row, widths, strict=True)
         ).rstrip()
         for row in rows
     ]
-
-
-def _places(cell: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in cell)
 
 
 def _line_of(bus: BusConfig) -> str:

@@ -24,6 +24,7 @@ from edge.cli.bounds import (
     budget_words,
     proof_object,
     schedule_object,
+    sounded_words,
     term_rows,
     verdict_words,
 )
@@ -63,7 +64,9 @@ def proof(
     judged = judge(site)
     bounds = _bounds(site, judged, rule)
     status = asyncio.run(ask(state, {"op": "status"})) if measured else None
-    worst = max(bounds, key=_tightness, default=None)
+    # the picture is of a schedule, which a back-up's bound has none of
+    drawn = [bound for bound in bounds if bound.switch is None]
+    worst = max(drawn, key=_tightness, default=None)
     if svg_file is not None and worst is not None:
         _write_svg(svg_file, worst)
     if as_json:
@@ -108,7 +111,7 @@ def _title(bound: Bound) -> str:
     return text(
         "proof.title",
         rule=bound.rule,
-        output=output_words(bound.output),
+        output=sounded_words(bound),
         sound=duration(bound.sound_ns),
         budget=budget_words(bound),
     )

@@ -10,8 +10,12 @@ from typing import Any
 import click
 
 from edge.app.local_socket import ask
+from edge.cli.apply_words import pending_sign
+from edge.cli.calls import standing
+from edge.cli.exercise_words import drill_sign, sound_line, walk_sign
 from edge.cli.options import columns, json_option, print_json, state_option
-from edge.cli.words import alarm_line, yes_no
+from edge.cli.shadow_words import shadow_lines
+from edge.cli.words import alarm_line, metrics_lines, sign, yes_no
 from edge.locale import text
 
 _STAGES = ("response", "decision", "action")
@@ -37,7 +41,11 @@ def _lines(answer: Mapping[str, Any]) -> list[str]:
         "",
         text("status.alarms"),
         *([f"  {alarm_line(alarm)}" for alarm in answer["alarms"]] or [f"  {text('cli.none')}"]),
+        *[f"  {line}" for line in metrics_lines(answer["metrics"])],
         *[f"  {text('status.sounding')}: {output}" for output in answer["sounding"]],
+        *[f"  {line}" for line in standing(answer.get("calls") or {"ladders": []})],
+        *[f"  {sound_line(each)}" for each in answer.get("sound", ())],
+        *[f"  {line}" for line in shadow_lines(answer.get("shadows", {}))],
         "",
         text("status.latency", **_latency(health)),
         "",
@@ -76,9 +84,15 @@ def _lines(answer: Mapping[str, Any]) -> list[str]:
 
 
 def unusual(answer: Mapping[str, Any]) -> list[str]:
-    """Rules that are not armed, and those that are although they may be late."""
+    """What is not as it should be: inhibits, drills, rules not armed or late."""
     refused, overridden = answer.get("refused", {}), answer.get("overridden", {})
+    drill, test = answer.get("drill"), answer.get("walk_test")
+    changeover = answer.get("changeover")
     return [
+        *([pending_sign(changeover)] if changeover else []),
+        *(sign(inhibit) for inhibit in answer.get("inhibits", {}).values()),
+        *([drill_sign(drill)] if drill else []),
+        *([walk_sign(test)] if test else []),
         *(text("proof.refused", rule=rule, message=why) for rule, why in refused.items()),
         *(text("proof.overridden", rule=rule, reason=why) for rule, why in overridden.items()),
     ]

@@ -83,6 +83,17 @@ class RecordKind(StrEnum):
     RUN = "run"
     DEVICE = "device"
     BREACH = "breach"
+    CHECKPOINT = "checkpoint"
+    GAP = "gap"
+    CLOCK = "clock"
+    BLACK_BOX = "black-box"
+    CALL = "call"
+    INHIBIT = "inhibit"
+    SOUND = "sound"
+    DRILL = "drill"
+    WALK_TEST = "walk-test"
+    SHADOW = "shadow"
+    TROUBLE = "trouble"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +146,80 @@ class Phase(StrEnum):
     ACTIVE_ACKNOWLEDGED = "active, acknowledged"
     RETURNED_UNACKNOWLEDGED = "returned, unacknowledged"
     LATCHED = "returned, latched"
+    SHELVED = "shelved"
+    SUPPRESSED = "suppressed by design"
+    OUT_OF_SERVICE = "out of service"
+
+
+class Silencing(StrEnum):
+    """What keeps an alarm from being announced; the strongest first."""
+
+    OUT_OF_SERVICE = "out of service"
+    """A person took the rule out, until a person puts it back."""
+    TESTED = "under test"
+    """A person walks round and stimulates its sensors."""
+    SHELVED = "shelved"
+    """A person set the alarm aside for a limited time."""
+    INHIBITED = "inhibited"
+    """A person inhibited the rule's zone for a limited time."""
+    SUPPRESSED = "suppressed"
+    """The site file says so while another rule's alarm is active."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """One reason why an alarm is not announced: who, why, up to which level, until when.
+
+    ``source`` is the zone or the other rule, where there is one. ``until`` is None if no time ends
+    it; ``ends`` is the same end in monotonic time, which decides while the agent runs.
+    """
+
+    kind: Silencing
+    by: str
+    reason: str
+    up_to: Level
+    since: Utc
+    source: str = ""
+    until: Utc | None = None
+    ends: Instant | None = None
+
+
+class Change(StrEnum):
+    """What made a revision of an alarm."""
+
+    RAISED = "raised"
+    LOWERED = "lowered"
+    RETURNED = "returned"
+    ACKNOWLEDGED = "acknowledged"
+    RESET = "reset"
+    RE_ALARMED = "re-alarmed"
+    SHELVED = "shelved"
+    UNSHELVED = "unshelved"
+    SUPPRESSED = "suppressed"
+    UNSUPPRESSED = "unsuppressed"
+    INHIBITED = "inhibited"
+    UNINHIBITED = "uninhibited"
+    TAKEN_OUT = "taken out of service"
+    PUT_BACK = "put back into service"
+    TESTED = "put under test"
+    TEST_ENDED = "test is over"
+    EXPIRED = "time is over"
+    CHATTERING = "chattering"
+    QUIET = "chatters no more"
+    CLOCK = "clock was set"
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """The state of one rule's alarm. Every change makes a new revision.
 
-    ``id`` names one occurrence (from raised to normal); it is empty while normal. ``current`` is
+    ``id`` names one occurrence, from raised to normal, and stays until the next one. ``current`` is
     the measured level, ``level`` the announced one (a latched level outlives its cause),
-    ``highest`` the highest since the alarm was raised or last acknowledged.
+    ``highest`` the highest since the alarm was raised or last acknowledged; the latter two are
+    normal while nothing is announced. ``silences`` also holds those that do not reach up to the
+    present level. ``acknowledged`` is when, ``re_alarms`` until when the answer counts. ``change``
+    and ``by`` say what made this revision, and who. ``drill`` names the drill that plays it; empty
+    for what is real.
     """
 
     rule: RuleId
@@ -156,6 +232,13 @@ class Alarm:
     since: Utc = field(default_factory=lambda: Utc(0))
     acknowledged_by: str = ""
     evidence: tuple[Sample, ...] = ()
+    drill: str = ""
+    silences: tuple[Silence, ...] = ()
+    acknowledged: Utc | None = None
+    re_alarms: Instant | None = None
+    chattering: bool = False
+    change: Change | None = None
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +249,8 @@ class Command:
     ``output`` names what of the actuator is meant (a channel); a newer command for the same output
     supersedes an older one. ``ensure`` asks first and writes only if the read-back differs.
     ``cause`` is the arrival of the reading that led here; it starts both latencies. ``ends``: it
-    silences the output.
+    silences the output. ``drill`` names the drill or walk-test that gave it; empty for what is
+    real. ``measure``: which of cut, forbid, stop, withdraw, divert it is; empty: it only sounds.
     """
 
     id: str
@@ -181,6 +265,8 @@ class Command:
     not_after: Instant
     cause: Instant
     ends: bool = False
+    drill: str = ""
+    measure: str = ""
 
 
 class Status(StrEnum):

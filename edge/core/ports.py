@@ -9,6 +9,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Protocol
 
+from edge.core.calls import Answer, Request, Result
 from edge.core.instant import Instant
 from edge.core.model import (
     ActuatorId,
@@ -95,6 +96,42 @@ class Actuator(Protocol):
 
         Idempotent on what it does. Past ``not_after`` it ends TOO_LATE and touches nothing.
         NO_ANSWER means unknown. ``done`` is called exactly once.
+        """
+        ...
+
+
+class Channel(Protocol):
+    """Asks a person: a telephone line, short messages, a satellite terminal. Nothing here waits."""
+
+    @property
+    def name(self) -> str:
+        """What plans call it: voice, sms, beidou or mqtt."""
+        ...
+
+    @property
+    def lines(self) -> int:
+        """How many requests it takes at a time."""
+        ...
+
+    def begin(self, request: Request) -> bool:
+        """Ask now; False if it cannot take this at all.
+
+        A request that it knows by its id is not begun again: what became of it is told again.
+        """
+        ...
+
+    def withdraw(self, request: str) -> None:
+        """Nobody waits for this request any more: stop ringing; tell nothing of it."""
+        ...
+
+    def report(
+        self,
+        ended: Callable[[str, Result, str], None],
+        heard: Callable[[Answer], None],
+    ) -> None:
+        """Tell what becomes of requests (id, result, detail) and what people answer, from now on.
+
+        An answer to a request is told before its end.
         """
         ...
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
+from typing import Any
 
 from edge.core.instant import ClockQuality, Utc
 from edge.core.model import (
     Alarm,
+    Change,
     Command,
     DeviceNotice,
     Level,
@@ -15,12 +18,20 @@ from edge.core.model import (
     RuleId,
     Sample,
 )
+from edge.engine.calls.entries import Entry as CallEntry
+from edge.engine.calls.entries import What
 from edge.engine.conformance import Breach
+from edge.engine.inhibit import InhibitNotice
+from edge.engine.quality import Trouble
+from edge.engine.silence import silence_body, silences_from, utc_from
+from edge.engine.sound import Finding
 
 
 def alarm_body(alarm: Alarm) -> dict[str, object]:
-    """An alarm revision."""
-    return {
+    """An alarm revision. What came later than the first readers of it stands only where it says
+    something.
+    """
+    body: dict[str, object] = {
         "rule": alarm.rule,
         "id": alarm.id,
         "current": alarm.current.name.lower(),
@@ -33,6 +44,20 @@ def alarm_body(alarm: Alarm) -> dict[str, object]:
         "acknowledged_by": alarm.acknowledged_by,
         "evidence": [sample_body(sample) for sample in alarm.evidence],
     }
+    if alarm.silences:
+        body["silences"] = [silence_body(each) for each in alarm.silences]
+    if alarm.acknowledged is not None:
+        body["acknowledged_ms"] = alarm.acknowledged.ms
+        body["acknowledged_clock"] = alarm.acknowledged.quality.value
+    if alarm.chattering:
+        body["chattering"] = True
+    if alarm.change is not None:
+        body["change"] = alarm.change.value
+    if alarm.by:
+        body["by"] = alarm.by
+    if alarm.drill:
+        body["drill"] = alarm.drill
+    return body
 
 
 def alarm_from(body: Mapping[str, object]) -> Alarm:
@@ -54,7 +79,28 @@ def alarm_from(body: Mapping[str, object]) -> Alarm:
         revision=revision,
         since=Utc(since, ClockQuality(str(body["since_clock"]))),
         acknowledged_by=str(body["acknowledged_by"]),
+        silences=silences_from(body.get("silences")),
+        acknowledged=utc_from(body, "acknowledged") if "acknowledged_ms" in body else None,
+        chattering=body.get("chattering") is True,
+        change=_change(body.get("change")),
+        by=str(body.get("by", "")),
+        drill=str(body.get("drill", "")),
     )
+
+
+def _change(written: object) -> Change | None:
+    """A newer program may know more of them."""
+    return next((each for each in Change if each == written), None)
+
+
+def inhibit_body(notice: InhibitNotice) -> dict[str, object]:
+    """A zone's inhibit that began or ended; ``by`` is who did it, empty if its time was over."""
+    return {
+        "zone": notice.zone,
+        "event": "begun" if notice.began else "ended",
+        "by": notice.by,
+        "inhibit": silence_body(notice.silence),
+    }
 
 
 def sample_body(sample: Sample) -> dict[str, object]:
@@ -79,6 +125,8 @@ def command_body(command: Command) -> dict[str, object]:
         "alarm": command.alarm,
         "revision": command.revision,
         "ensure": command.ensure,
+        **_drill(command.drill),
+        **({"measure": command.measure} if command.measure else {}),
     }
 
 
@@ -97,6 +145,27 @@ def outcome_body(
         "action_ms": action_ms,
         "confirmed_by": outcome.confirmed_by,
         "detail": outcome.detail,
+        **_drill(command.drill),
+        **({"measure": command.measure} if command.measure else {}),
+    }
+
+
+def _drill(name: str) -> dict[str, object]:
+    """What is real says nothing of drills."""
+    return {"drill": name} if name else {}
+
+
+def sound_body(finding: Finding) -> dict[str, object]:
+    """Whether an output that was commanded is heard."""
+    order = finding.order
+    return {
+        "output": order.step.output,
+        "actuator": order.step.actuator,
+        "alarm": order.alarm,
+        "sounding": finding.sounding.value,
+        "why": finding.why,
+        "evidence": [sample_body(sample) for sample in finding.evidence],
+        **_drill(order.drill),
     }
 
 
@@ -121,4 +190,53 @@ def breach_body(
         "measured_ms": breach.measured_ms,
         "bound_ms": breach.bound_ms,
         "schedule": {line: [dict(each) for each in part] for line, part in exchanges.items()},
+    }
+
+
+_CALL_DEFAULTS = {
+    field.name: field.default for field in fields(CallEntry) if field.default is not MISSING
+}
+
+
+def call_body(entry: CallEntry) -> dict[str, object]:
+    """One thing that happened on a call ladder; what says nothing is left out."""
+    body: dict[str, object] = {
+        name: value
+        for field in fields(entry)
+        if (value := getattr(entry, name := field.name)) != _CALL_DEFAULTS.get(name, MISSING)
+    }
+    body["what"], body["level"] = entry.what.value, entry.level.name.lower()
+    for name in ("persons", "texts"):
+        if name in body:
+            body[name] = dict(entry.texts) if name == "texts" else list(entry.persons)
+    return body
+
+
+def call_from(body: Mapping[str, object]) -> CallEntry:
+    """The entry of a record. Raises ValueError, TypeError or KeyError if it is none."""
+    texts, persons = body.get("texts", {}), body.get("persons", [])
+    if not isinstance(texts, Mapping) or not isinstance(persons, Sequence):
+        raise TypeError("texts must be a map and persons a list")
+    known = {field.name for field in fields(CallEntry)}
+    for name in ("revision", "round", "utc_ms", "rung", "attempt", "offer", "at_revision"):
+        if not isinstance(body.get(name, 0), int):
+            raise TypeError(f"{name} must be an integer")
+    for name in ("limit_s", "ring_s", "wait_s"):
+        if not isinstance(body.get(name, 0.0), int | float):
+            raise TypeError(f"{name} must be a number")
+    parts: dict[str, Any] = {name: value for name, value in body.items() if name in known}
+    parts["what"] = What(str(body["what"]))
+    parts["rule"] = RuleId(str(body["rule"]))
+    parts["level"] = Level[str(body["level"]).upper()]
+    parts["texts"] = tuple(sorted((str(k), str(v)) for k, v in texts.items()))
+    parts["persons"] = tuple(str(person) for person in persons)
+    return CallEntry(**parts)
+
+
+def trouble_body(trouble: Trouble) -> dict[str, object]:
+    """A sensor needs somebody who looks after it, or does no longer."""
+    return {
+        "event": "begins" if trouble.began else "ceases",
+        "point": trouble.point,
+        "quality": trouble.quality.value,
     }

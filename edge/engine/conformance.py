@@ -19,11 +19,15 @@ class Limit:
 
     ``response_ns``: release of a poll to the last byte of its answer; ``decision_ns``: from there
     to the first byte of a command; ``action_ns``: from there to its confirmed answer.
+    ``switches``: by output that has a back-up, how long after the command it may stay unconfirmed,
+    and unheard. ``backup_ns``: from a reading to the first byte of a back-up's command.
     """
 
     response_ns: int
     decision_ns: int
     action_ns: int
+    switches: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    backup_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Stages:
     response: Histogram = field(default_factory=Histogram)
     decision: Histogram = field(default_factory=Histogram)
     action: Histogram = field(default_factory=Histogram)
+    backup: Histogram = field(default_factory=Histogram)
     breaches: int = 0
 
     def body(self) -> dict[str, object]:
@@ -53,6 +58,7 @@ class Stages:
             "response": self.response.body(),
             "decision": self.decision.body(),
             "action": self.action.body(),
+            "backup": self.backup.body(),
             "breaches": self.breaches,
         }
 
@@ -71,6 +77,13 @@ class Conformance:
         self._on_breach = on_breach
         self._said: dict[tuple[RuleId, str], Instant] = {}
 
+    def take_over(self, old: Conformance) -> None:
+        """Go on with the rules that are held to the same limits as before; others begin anew."""
+        for rule in self.rules.keys() & old.rules.keys():
+            if self.limits.get(rule) == old.limits.get(rule):
+                self.rules[rule] = old.rules[rule]
+        self._said.update({key: at for key, at in old._said.items() if key[0] in self.rules})
+
     def response(self, rule: RuleId, since: Instant, at: Instant) -> None:
         """A poll that was due at ``since`` has brought a reading of this rule."""
         limit = self.limits.get(rule)
@@ -85,6 +98,12 @@ class Conformance:
         """That command was confirmed."""
         limit = self.limits.get(rule)
         self._add(rule, "action", limit.action_ns if limit else None, since, at)
+
+    def backup(self, rule: RuleId, since: Instant, at: Instant) -> None:
+        """A back-up's first byte, for want of what a reading of ``since`` had commanded."""
+        limit = self.limits.get(rule)
+        bound_ns = limit.backup_ns if limit is not None and limit.switches else None
+        self._add(rule, "backup", bound_ns, since, at)
 
     def body(self) -> dict[str, object]:
         """By rule, for status and health records."""

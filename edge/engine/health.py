@@ -16,6 +16,11 @@ class Health:
         self.outcomes: dict[str, int] = {status.value: 0 for status in Status}
         self.faults = 0
 
+    def take_over(self, old: Health) -> None:
+        """Go on counting where another one stopped."""
+        self.decision, self.action, self.loop_lag = old.decision, old.action, old.loop_lag
+        self.outcomes, self.faults = old.outcomes, old.faults
+
     def note_outcome(
         self,
         command: Command,

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from edge.core.errors import StoreError
-from edge.core.instant import Clock, Instant, ms_between, seconds_between
+from edge.core.instant import NS_PER_MS, Clock, Instant, Utc, ms_between, seconds_between
 from edge.core.model import PointId, Record, RecordKind, Sample, Urgency
 from edge.core.quality_code import CODE_OF
+from edge.engine.audit import Context, Stamp
 from edge.engine.store import Store
+from edge.engine.taken import Taken
 from protocols.block import Profile, Reading, encode_birth, encode_block
-from protocols.envelope import encode_body
 
 _log = logging.getLogger("tongluo.journal")
 
@@ -53,7 +54,7 @@ class _Stop:
     """Ends the thread after what was offered before it."""
 
 
-_Item = Record | tuple[Sample, ...] | _Stop
+_Item = Record | tuple[Sample, ...] | Context | Profile | _Stop
 
 
 class JournalWriter:
@@ -80,7 +81,8 @@ class JournalWriter:
         self._committed = committed
         self._items: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._records: list[Record] = []
+        self._records: list[Taken] = []
+        self._context = Context()
         self._readings: list[Reading] = []
         self._block_since: Instant | None = None
         self._lost: dict[str, int] = {}
@@ -89,7 +91,10 @@ class JournalWriter:
         self._readings_stored = 0
         self._told_aside = ""
         self._kept_alarms: list[dict[str, object]] = []
+        self._kept_newest: Utc | None = None
         self._kept_devices: list[dict[str, object]] = []
+        self._kept_calls: list[dict[str, object]] = []
+        self._kept_exercises: dict[str, dict[str, object]] = {}
         self.status = JournalStatus()
 
     def start(self) -> None:
@@ -98,18 +103,14 @@ class JournalWriter:
             self._store.open(self._clock.utc().ms)
             # before the thread looks through the file, which would make the alarms wait for it
             self._kept_alarms = self._store.alarms()
+            self._kept_newest = self._store.newest()
             self._kept_devices = self._store.devices()
+            self._kept_calls = self._store.calls()
+            self._kept_exercises = self._store.exercises()
         except StoreError as error:
             # the box always starts: alarms sound without a journal, and opening is tried again
             self._fail(str(error))
-        self.offer(
-            Record(
-                RecordKind.BIRTH,
-                Urgency.STATE,
-                self._clock.utc(),
-                {"profile": encode_birth(self._profile)},
-            )
-        )
+        self.offer(_birth(self._profile, self._clock.utc()))
         self._begin()
 
     def revive(self) -> bool:
@@ -149,9 +150,21 @@ class JournalWriter:
         """The newest alarm body of each rule, as the file had it at the start."""
         return self._kept_alarms
 
+    def kept_newest(self) -> Utc | None:
+        """The latest wall time of the newest few records that the file had at the start."""
+        return self._kept_newest
+
     def kept_devices(self) -> list[dict[str, object]]:
         """The newest loss or return of each device, as the file had it at the start."""
         return self._kept_devices
+
+    def kept_exercises(self) -> dict[str, dict[str, object]]:
+        """The newest beginning or end of a drill and of a walk-test, by kind, at the start."""
+        return self._kept_exercises
+
+    def kept_calls(self) -> list[dict[str, object]]:
+        """What every call ladder had done, as the file had it at the start."""
+        return self._kept_calls
 
     # -- the hand-over: called on the alarm path --------------------------------------------
 
@@ -162,6 +175,14 @@ class JournalWriter:
     def offer_samples(self, samples: tuple[Sample, ...]) -> None:
         """Hand readings over for the next block. See Journal.offer_samples."""
         self._items.put(samples)
+
+    def use(self, profile: Profile) -> None:
+        """What is offered from now on are readings of these points; the profile is recorded."""
+        self._items.put(profile)
+
+    def set_context(self, context: Context) -> None:
+        """What is offered from now on is made in this run, under this configuration."""
+        self._items.put(context)
 
     # -- the thread -------------------------------------------------------------------------
 
@@ -176,6 +197,15 @@ class JournalWriter:
             if self._records and (stopping or self._may_write(now)):
                 self._write()
             self._publish_status()
+        self._finish()
+
+    def _finish(self) -> None:
+        """Say in the file that nothing is missing, if nothing is."""
+        try:
+            if not self._records:
+                self._store.finish()
+        except StoreError as error:
+            self._fail(str(error))
         self._store.close()
 
     def _verify(self) -> None:
@@ -197,8 +227,12 @@ class JournalWriter:
             if isinstance(item, _Stop):
                 return True
             if isinstance(item, Record):
-                self._records.append(item)
+                self._keep(item)
                 self._bound_records()
+            elif isinstance(item, Context):
+                self._context = item
+            elif isinstance(item, Profile):
+                self._change_profile(item)
             else:
                 self._take_samples(item)
             try:
@@ -206,6 +240,19 @@ class JournalWriter:
             except queue.Empty:
                 item = None
         return False
+
+    def _keep(self, record: Record) -> None:
+        """Let a record wait for the disk, stamped now."""
+        mono_ms = self._clock.now() // NS_PER_MS
+        stamp = Stamp(self._context.run, self._context.config, mono_ms)
+        self._records.append(Taken(record, stamp))
+
+    def _change_profile(self, profile: Profile) -> None:
+        """A block has one profile: close the open one, then tell what the next ones hold."""
+        self._close_block()
+        self._profile = profile
+        self._columns = {PointId(c.point): index for index, c in enumerate(profile.columns)}
+        self._keep(_birth(profile, self._clock.utc()))
 
     def _take_samples(self, samples: tuple[Sample, ...]) -> None:
         if self._block_since is None:
@@ -233,7 +280,7 @@ class JournalWriter:
             return
         readings, self._readings = self._readings, []
         self._block_since = None
-        self._records.append(
+        self._keep(
             Record(
                 RecordKind.BLOCK,
                 Urgency.TELEMETRY,
@@ -247,9 +294,10 @@ class JournalWriter:
         """While the disk is gone: first the oldest telemetry goes, then the oldest of the rest."""
         while len(self._records) > MOST_RECORDS or self._waiting_readings() > MOST_READINGS:
             index = next(
-                (i for i, r in enumerate(self._records) if r.urgency is Urgency.TELEMETRY), 0
+                (i for i, r in enumerate(self._records) if r.record.urgency is Urgency.TELEMETRY),
+                0,
             )
-            lost = self._records.pop(index)
+            lost = self._records.pop(index).record
             kind = lost.kind.value
             self._lost[kind] = self._lost.get(kind, 0) + 1
             self._unreported[kind] = self._unreported.get(kind, 0) + 1
@@ -257,7 +305,7 @@ class JournalWriter:
     def _waiting_readings(self) -> int:
         if self._failed_at is None:
             return 0
-        return sum(count for r in self._records if isinstance(count := r.body.get("readings"), int))
+        return sum(each.readings for each in self._records)
 
     def _may_write(self, now: Instant) -> bool:
         return self._failed_at is None or seconds_between(self._failed_at, now) >= _RETRY_S
@@ -274,13 +322,12 @@ class JournalWriter:
             if self._unreported:
                 self._note_loss()
             self._note_set_aside()
-            last = self._store.append([(r, _encoded(r)) for r in self._records])
+            last = self._store.append([each.entry() for each in self._records])
         except StoreError as error:
             self._fail(str(error))
             return
-        urgent = any(record.urgency is Urgency.ALARM for record in self._records)
-        stored = [r.body.get("readings") for r in self._records]
-        self._readings_stored += sum(count for count in stored if isinstance(count, int))
+        urgent = any(each.record.urgency is Urgency.ALARM for each in self._records)
+        self._readings_stored += sum(each.readings for each in self._records)
         self._records.clear()
         self._unreported.clear()
         if self._failed_at is not None:
@@ -316,7 +363,7 @@ class JournalWriter:
         if aside != self._told_aside:
             self._told_aside = aside
             body: dict[str, object] = {"event": "journal set aside", "as": aside}
-            self._records.append(Record(RecordKind.RUN, Urgency.ALARM, self._clock.utc(), body))
+            self._keep(Record(RecordKind.RUN, Urgency.ALARM, self._clock.utc(), body))
 
     def _note_loss(self) -> None:
         """Put what was lost so far among what is about to be written.
@@ -327,9 +374,8 @@ class JournalWriter:
             "cause": "memory full while the disk was gone",
             "records": dict(self._unreported),
         }
-        kept = [record for record in self._records if record.kind is not RecordKind.LOSS]
-        loss = Record(RecordKind.LOSS, Urgency.ALARM, self._clock.utc(), body)
-        self._records = [*kept, loss]
+        self._records = [e for e in self._records if e.record.kind is not RecordKind.LOSS]
+        self._keep(Record(RecordKind.LOSS, Urgency.ALARM, self._clock.utc(), body))
 
     def _fail(self, reason: str) -> None:
         if self._failed_at is None:
@@ -348,10 +394,7 @@ class JournalWriter:
             )  # fmt: skip
 
 
-def _encoded(record: Record) -> bytes:
-    """A record's body as it is stored: blocks and births are bytes of their own already."""
-    for key in ("block", "profile"):
-        ready = record.body.get(key)
-        if isinstance(ready, bytes):
-            return ready
-    return encode_body(record.body)
+def _birth(profile: Profile, utc: Utc) -> Record:
+    """What the blocks that follow contain."""
+    body: dict[str, object] = {"profile": encode_birth(profile)}
+    return Record(RecordKind.BIRTH, Urgency.STATE, utc, body)

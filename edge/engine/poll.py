@@ -43,11 +43,24 @@ class Poller:
         self._next = first
         self._timer = self._clock.call_at(first, self._poll)
 
+    def go_on(self, old: Poller, first: Instant) -> Instant:
+        """Count on from the poller of before; when to poll first, at the latest at ``first``.
+
+        With the same period the rhythm is kept.
+        """
+        self.polls, self.skipped = old.polls, old.skipped
+        return old._next if self.period_ms == old.period_ms else min(old._next, first)
+
     def stop(self) -> None:
         """Ask no more; an answer under way is still taken."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def resume(self) -> None:
+        """Go on after ``stop``, in the same rhythm."""
+        if self._timer is None:
+            self._timer = self._clock.call_at(self._next, self._poll)
 
     def _poll(self) -> None:
         now = self._clock.now()

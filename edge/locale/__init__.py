@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -30,6 +31,11 @@ def text(key: str, /, **arguments: object) -> str:
     A key or a placeholder that is missing is a bug and raises KeyError.
     """
     return catalogue(language())[key].format(**arguments)
+
+
+def places(words: str) -> int:
+    """How many columns words take on a terminal; Chinese characters take two."""
+    return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in words)
 
 
 def known(key: str) -> bool:

@@ -9,10 +9,13 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from edge.app.config.call_tables import CallConfig, ContactConfig, GroupConfig, HelperConfig
 from edge.app.config.items import Context, Item, read_item, report_unknown_key
 from edge.app.config.linemap import KeyPath
 from edge.app.config.model import (
     AcknowledgeConfig,
+    AlarmsConfig,
+    BlackBoxConfig,
     BusConfig,
     DeviceConfig,
     JournalConfig,
@@ -21,26 +24,29 @@ from edge.app.config.model import (
     PlanEntry,
     PointConfig,
     ProofConfig,
-    RuleEntry,
     SiteConfig,
     StepConfig,
 )
 from edge.app.config.problems import Findings, show
+from edge.app.config.rule_tables import RuleEntry, SelectorEntry, rule_form
 from edge.app.config.sheet import Sheet
 from edge.app.config.source import Source
 
 M = TypeVar("M", bound=BaseModel)
 
-_TABLES = ("site", "journal", "proof")
-_LISTS = ("bus", "device", "point", "rule", "override", "plan", "acknowledge", "link")
+_TABLES = ("site", "journal", "proof", "alarms", "black_box")
+_LISTS = ("bus", "device", "point", "selector", "rule", "override", "plan", "contact", "group",
+          "acknowledge", "link")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class PlanDraft:
-    """A plan and its steps, each read on its own."""
+    """A plan, its steps, calls and helpers, each read on its own."""
 
     item: Item[PlanEntry]
     steps: tuple[Item[StepConfig], ...]
+    calls: tuple[Item[CallConfig], ...] = ()
+    helpers: tuple[Item[HelperConfig], ...] = ()
 
 
 @dataclass(slots=True)
@@ -57,12 +63,17 @@ class Draft:
     site: Item[SiteConfig] | None = None
     journal: Item[JournalConfig] | None = None
     proof: Item[ProofConfig] | None = None
+    alarms: Item[AlarmsConfig] | None = None
+    black_box: Item[BlackBoxConfig] | None = None
     buses: list[Item[BusConfig]] = field(default_factory=list)
     devices: list[Item[DeviceConfig]] = field(default_factory=list)
     points: list[Item[PointConfig]] = field(default_factory=list)
+    selectors: list[Item[SelectorEntry]] = field(default_factory=list)
     rules: list[Item[RuleEntry]] = field(default_factory=list)
     overrides: list[Item[OverrideConfig]] = field(default_factory=list)
     plans: list[PlanDraft] = field(default_factory=list)
+    contacts: list[Item[ContactConfig]] = field(default_factory=list)
+    groups: list[Item[GroupConfig]] = field(default_factory=list)
     acknowledges: list[Item[AcknowledgeConfig]] = field(default_factory=list)
     links: list[Item[LinkConfig]] = field(default_factory=list)
     sheets: dict[str, Sheet] = field(default_factory=dict)
@@ -119,14 +130,22 @@ def read_draft(source: Source, directory: Path) -> Draft:
     draft.site = _table(document, "site", SiteConfig, findings)
     draft.journal = _table(document, "journal", JournalConfig, findings)
     draft.proof = _table(document, "proof", ProofConfig, findings)
+    draft.alarms = _table(document, "alarms", AlarmsConfig, findings)
+    draft.black_box = _table(document, "black_box", BlackBoxConfig, findings)
     draft.buses = _list(document, "bus", BusConfig, findings)
     draft.devices = _list(document, "device", DeviceConfig, findings)
     draft.bus_ids, draft.device_ids = _by_id(draft.buses), _by_id(draft.devices)
     draft.points = _list(document, "point", PointConfig, findings)
-    draft.rules = _list(document, "rule", RuleEntry, findings)
+    draft.selectors = _list(document, "selector", SelectorEntry, findings)
+    for path, raw in _elements(document, "rule", (), findings):
+        rule = read_item(rule_form(raw), raw, path, findings)
+        if rule is not None:
+            draft.rules.append(rule)
     draft.overrides = _list(document, "override", OverrideConfig, findings)
     draft.acknowledges = _list(document, "acknowledge", AcknowledgeConfig, findings)
     draft.links = _list(document, "link", LinkConfig, findings, context)
+    draft.contacts = _list(document, "contact", ContactConfig, findings)
+    draft.groups = _list(document, "group", GroupConfig, findings)
     for path, raw in _elements(document, "plan", (), findings):
         plan = _read_plan(path, raw, findings)
         if plan is not None:
@@ -138,17 +157,28 @@ def _read_plan(path: KeyPath, raw: object, findings: Findings) -> PlanDraft | No
     if not isinstance(raw, dict):
         read_item(PlanEntry, raw, path, findings)
         return None
-    head = {key: value for key, value in raw.items() if key != "step"}
+    head = {key: value for key, value in raw.items() if key not in ("step", "call", "helper")}
     item = read_item(PlanEntry, head, path, findings)
     if item is None:
         return None
-    if not raw.get("step"):
+    if not any(raw.get(key) for key in ("step", "call", "helper")):
         findings.add(path, "no-steps", hint="[[plan.step]]")
-    steps = (
-        read_item(StepConfig, each, spot, findings)
-        for spot, each in _elements(raw, "step", path, findings)
+    return PlanDraft(
+        item,
+        tuple(_parts(raw, "step", StepConfig, path, findings)),
+        tuple(_parts(raw, "call", CallConfig, path, findings)),
+        tuple(_parts(raw, "helper", HelperConfig, path, findings)),
     )
-    return PlanDraft(item, tuple(step for step in steps if step is not None))
+
+
+def _parts(
+    owner: dict[str, object], key: str, model: type[M], path: KeyPath, findings: Findings
+) -> Iterator[Item[M]]:
+    """The tables of a list within a table."""
+    for spot, each in _elements(owner, key, path, findings):
+        item = read_item(model, each, spot, findings)
+        if item is not None:
+            yield item
 
 
 def _table(

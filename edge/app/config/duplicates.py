@@ -14,7 +14,8 @@ from edge.app.config.problems import plain
 
 def check_duplicates(draft: Draft) -> None:
     """Note every second use of an id, an address on a bus, a port, or a broker."""
-    for items in (draft.buses, draft.devices, draft.points, draft.rules, draft.links):
+    for items in (draft.buses, draft.devices, draft.points, draft.selectors, draft.rules,
+                  draft.links, draft.contacts, draft.groups):  # fmt: skip
         _check_ids(items, "id")
     _check_ids([plan.item for plan in draft.plans], "id")
     _check_ids(draft.acknowledges, "point")

@@ -38,11 +38,12 @@ _USB_ID = re.compile(r"[0-9a-fA-F]{4}")
 _USB_PATH = re.compile(r"\d+-\d+(?:\.\d+)*(?::\d+\.\d+)?", re.ASCII)
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,32}(?:/[A-Za-z0-9._-]{1,32}){0,7}")
+_NUMBER = re.compile(r"\s*[+-]?\.?[0-9](?![^<>≥≤(]*[<>≥≤(])")
 _QUANTITY = re.compile(r"\s*[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?\s*(\S*)\s*")
 _LABEL_CHARS = 120
 
 # What people write for a unit that has another name here.
-_OTHER_NAMES = {
+OTHER_NAMES: Final = {
     "米": "m",
     "厘米": "cm",
     "毫米": "mm",
@@ -56,6 +57,8 @@ _OTHER_NAMES = {
     "％": "%",
     "hpa": "hPa",
 }
+# Only conditions have these; a quantity has none.
+_OF_CONDITIONS = frozenset("<>≥≤(")
 
 
 def refuse(code: str, value: object, *, allowed: str = "", hint: str = "") -> PydanticCustomError:
@@ -142,7 +145,7 @@ def _read_unit(value: object) -> Unit:
 
 def refuse_unit(value: object, written: str) -> PydanticCustomError:
     """The error for a unit nobody knows, with the one that was probably meant."""
-    other = _OTHER_NAMES.get(written)
+    other = OTHER_NAMES.get(written)
     units = [unit.value for unit in Unit if unit.value]
     hint = text("hint.did-you-mean", word=other) if other else suggest(written, units)
     return refuse("unknown-unit", value, allowed=listed(units), hint=hint)
@@ -156,7 +159,8 @@ def _read_quantity(value: object) -> Quantity:
     # float() and \d would also take digits of other scripts, and far too large exponents
     match = _QUANTITY.fullmatch(value)
     if match is None:
-        raise refuse("not-a-quantity", value, allowed=allowed)
+        hint = text("hint.condition") if looks_like_condition(value) else ""
+        raise refuse("not-a-quantity", value, allowed=allowed, hint=hint)
     try:
         parse_unit(match[1])
     except ValueError:
@@ -168,6 +172,28 @@ def _read_quantity(value: object) -> Quantity:
     if not math.isfinite(quantity.value):
         raise refuse("not-a-quantity", value, allowed=allowed)
     return quantity
+
+
+def looks_like_condition(value: object) -> bool:
+    """Whether a value compares something, rightly or not."""
+    return isinstance(value, str) and not _OF_CONDITIONS.isdisjoint(value)
+
+
+def looks_like_quantity(value: object) -> bool:
+    """Whether a value is meant as a number, with a unit or without."""
+    return _is_number(value) or (isinstance(value, str) and _NUMBER.match(value) is not None)
+
+
+def _read_condition(value: object) -> str:
+    if not isinstance(value, str):
+        raise refuse("wrong-type", value, allowed=text("type.condition"))
+    return value
+
+
+def _read_shadow(value: object) -> bool | str:
+    if not isinstance(value, bool | str):
+        raise refuse("wrong-type", value, allowed=text("type.shadow"))
+    return value
 
 
 def _is_number(value: object) -> bool:
@@ -267,6 +293,8 @@ Label = Annotated[str, BeforeValidator(_read_label)]
 Note = Annotated[str, BeforeValidator(_read_note)]
 WrittenUnit = Annotated[Unit, BeforeValidator(_read_unit)]
 WrittenQuantity = Annotated[Quantity, BeforeValidator(_read_quantity)]
+ConditionText = Annotated[str, BeforeValidator(_read_condition)]
+Shadow = Annotated[bool | str, BeforeValidator(_read_shadow)]
 WrittenLevel = Annotated[Level, BeforeValidator(_read_level)]
 Host = Annotated[str, BeforeValidator(_read_host)]
 IpAddress = Annotated[str, BeforeValidator(_read_address)]

@@ -18,13 +18,26 @@ _LITERAL_LONG = re.compile(r"'''(?:[^']|'{1,2}(?!'))*'''(?:'{0,2})", re.DOTALL)
 _BASIC = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 _LITERAL = re.compile(r"'[^'\n]*'")
 _SCALAR = re.compile(r"[^,\]}\n#]*")
+_ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)")
+# a backslash at the end of a line takes all white space after it away
+_FOLD = re.compile(r"\\[ \t]*\n[ \t\n]*")
 
 
 class LineMap:
-    """Lines, counted from 1, of the keys and list elements of one document."""
+    """Lines, counted from 1, of the keys and list elements of one document.
 
-    def __init__(self, lines: dict[KeyPath, int] | None = None) -> None:
+    ``values``: where in the document's ``text`` each value begins.
+    """
+
+    def __init__(
+        self,
+        lines: dict[KeyPath, int] | None = None,
+        text: str = "",
+        values: dict[KeyPath, int] | None = None,
+    ) -> None:
         self._lines = lines or {}
+        self._text = text
+        self._values = values or {}
 
     def line(self, path: KeyPath) -> int:
         """The line of this key; if it is not there, that of the nearest table around it, or 1."""
@@ -34,6 +47,17 @@ class LineMap:
                 return found
         return 1
 
+    def place(self, path: KeyPath, offset: int) -> tuple[int, int] | None:
+        """Line and column, from 1, of a character of the string that is the value of this key.
+
+        None if there is no such string. The character after the last one is the closing quote.
+        """
+        begin = self._values.get(path)
+        if begin is None or self._text[begin] not in "\"'":
+            return None
+        at = _character(self._text, begin, offset)
+        return self._text.count("\n", 0, at) + 1, at - self._text.rfind("\n", 0, at)
+
     def paths(self) -> frozenset[KeyPath]:
         """Every key path of the document."""
         return frozenset(self._lines)
@@ -41,13 +65,34 @@ class LineMap:
 
 def scan(text: str) -> LineMap:
     """Map a text that tomllib has accepted. Raises RecursionError if values nest too deeply."""
-    return LineMap(_Scanner(text.replace("\r\n", "\n")).run())
+    scanner = _Scanner(text.replace("\r\n", "\n"))
+    lines = scanner.run()
+    return LineMap(lines, scanner.text, scanner.values)
+
+
+def _character(text: str, begin: int, offset: int) -> int:
+    """Where a character of a string stands, given where its opening quotes begin."""
+    quote, at = text[begin], begin + 1
+    long = text.startswith(quote * 3, begin)
+    if long:
+        at = begin + 3 + (text[begin + 3] == "\n")
+    while True:
+        if quote == '"' and (folded := _FOLD.match(text, at)) is not None and long:
+            at = folded.end()
+        elif offset <= 0:
+            return at
+        else:
+            escape = _ESCAPE.match(text, at) if quote == '"' else None
+            at = escape.end() if escape is not None else at + 1
+            offset -= 1
 
 
 class _Scanner:
     """One pass over the text; ``_at`` is the position of the next character."""
 
     def __init__(self, text: str) -> None:
+        self.text = text
+        self.values: dict[KeyPath, int] = {}
         self._text = text
         self._at = 0
         self._lines: dict[KeyPath, int] = {}
@@ -141,6 +186,7 @@ class _Scanner:
 
     def _value(self, path: KeyPath) -> None:
         text, at = self._text, self._at
+        self.values[path] = at
         if text.startswith('"""', at):
             self._skip(_BASIC_LONG)
         elif text.startswith("'''", at):

@@ -9,11 +9,16 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from edge.app.config.call_messages import check_messages
+from edge.app.config.calls import check_calls, warn_of_unreachable
 from edge.app.config.draft import Draft, read_draft
 from edge.app.config.duplicates import check_duplicates
 from edge.app.config.items import Item
 from edge.app.config.links import check_links
+from edge.app.config.marks import warn_of_marks
 from edge.app.config.model import (
+    AlarmsConfig,
+    BlackBoxConfig,
     DeviceConfig,
     JournalConfig,
     PlanConfig,
@@ -24,6 +29,7 @@ from edge.app.config.model import (
 from edge.app.config.problems import Problem, SiteProblems
 from edge.app.config.profile import Profile
 from edge.app.config.references import load_sheets
+from edge.app.config.sounding import check_sounding, heard_in, warn_of_backups
 from edge.app.config.source import read_source
 from edge.app.config.steps import (
     check_acknowledges,
@@ -31,7 +37,13 @@ from edge.app.config.steps import (
     warn_of_broadcasts,
     warn_of_idle_plans,
 )
-from edge.app.config.thresholds import check_overrides, check_rules
+from edge.app.config.suppression import check_suppression
+from edge.app.config.thresholds import (
+    check_overrides,
+    check_rules,
+    check_selectors,
+    warn_of_idle_selectors,
+)
 from edge.app.config.wiring import (
     check_buses,
     check_devices,
@@ -42,6 +54,7 @@ from edge.app.config.wiring import (
     warn_of_defaults,
 )
 from edge.core.model import DeviceId, Point, PointId
+from edge.engine.conditions.tree import Selector
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -70,10 +83,14 @@ def inspect_site(path: Path) -> tuple[Site | None, tuple[Problem, ...]]:
     check_devices(draft)
     check_duplicates(draft)
     check_points(draft)
-    rules = check_rules(draft)
+    selectors = check_selectors(draft)
+    rules = check_rules(draft, selectors)
     check_overrides(draft)
+    check_suppression(draft)
     check_steps(draft)
+    check_sounding(draft)
     check_acknowledges(draft)
+    check_calls(draft)
     check_links(draft)
     check_lines(draft)
     problems = [*source.findings.problems]
@@ -81,10 +98,18 @@ def inspect_site(path: Path) -> tuple[Site | None, tuple[Problem, ...]]:
         problems += sheet.problems
     if problems:
         return None, tuple(sorted(problems, key=lambda each: (each.file, each.line, each.path)))
+    warn_of_idle_selectors(draft, selectors, rules)
     warn_of_defaults(draft)
     warn_of_idle_plans(draft)
     warn_of_broadcasts(draft)
-    return _assemble(path, source.content, draft, rules), ()
+    warn_of_backups(draft)
+    warn_of_unreachable(draft)
+    warn_of_marks(source, draft)
+    site = _assemble(path, source.content, draft, rules, selectors)
+    check_messages(site, draft)
+    if source.findings.problems:
+        return None, tuple(source.findings.problems)
+    return site, ()
 
 
 def _assemble(
@@ -92,43 +117,35 @@ def _assemble(
     content: bytes,
     draft: Draft,
     rules: list[RuleConfig],
+    selectors: list[Selector],
 ) -> Site:
     """Put a Site together from a draft without problems: what must be there is there."""
-    if draft.site is None or draft.site.value is None:
+    about = _table(draft.site)
+    if about is None:
         raise AssertionError("a draft without problems has a site")
-    devices = [
-        item.value.model_copy(update={"period_ms": period_of(draft, item)})
-        for item in draft.devices
-        if item.value is not None
-    ]
+    devices = _devices(draft)
     profiles = {
         name: sheet.profile for name, sheet in draft.sheets.items() if sheet.profile is not None
     }
     points = tuple(
         point for device in devices for point in _points(device, profiles[device.profile], draft)
     )
-    journal = draft.journal.value if draft.journal is not None else None
-    proof = draft.proof.value if draft.proof is not None else None
     return Site(
         path=path,
-        site=draft.site.value,
-        journal=journal or JournalConfig(),
-        proof=proof or ProofConfig(),
+        site=about,
+        journal=_table(draft.journal) or JournalConfig(),
+        proof=_table(draft.proof) or ProofConfig(),
         buses=_values(draft.buses),
         devices=tuple(devices),
         points=points,
         stale_s={
-            PointId(item.value.id): item.value.stale_s
-            for item in draft.points
-            if item.value is not None and item.value.stale_s is not None
+            PointId(each.id): each.stale_s
+            for each in _values(draft.points)
+            if each.stale_s is not None
         },
         rules=tuple(rules),
         overrides=_values(draft.overrides),
-        plans=tuple(
-            PlanConfig(plan.item.value.id, _values(plan.steps))
-            for plan in draft.plans
-            if plan.item.value is not None
-        ),
+        plans=_plans(draft, points),
         acknowledges=_values(draft.acknowledges),
         links=_values(draft.links),
         profiles=profiles,
@@ -136,7 +153,40 @@ def _assemble(
         names=_names(draft, devices, profiles),
         warnings=tuple(draft.warnings.problems),
         lines=draft.findings.lines,
+        refinements=_values(draft.points),
+        selectors=tuple(selectors),
+        contacts=_values(draft.contacts),
+        groups=_values(draft.groups),
+        alarms=_table(draft.alarms) or AlarmsConfig(),
+        black_box=_table(draft.black_box) or BlackBoxConfig(),
     )
+
+
+def _devices(draft: Draft) -> list[DeviceConfig]:
+    """With their periods, as far as they are polled."""
+    return [
+        item.value.model_copy(update={"period_ms": period_of(draft, item)})
+        for item in draft.devices
+        if item.value is not None
+    ]
+
+
+def _plans(draft: Draft, points: tuple[Point, ...]) -> tuple[PlanConfig, ...]:
+    return tuple(
+        PlanConfig(
+            plan.item.value.id,
+            heard_in(_values(plan.steps), points),
+            plan.item.value,
+            _values(plan.calls),
+            _values(plan.helpers),
+        )
+        for plan in draft.plans
+        if plan.item.value is not None
+    )
+
+
+def _table(item: Item[M] | None) -> M | None:
+    return item.value if item is not None else None
 
 
 def _values(items: Sequence[Item[M]]) -> tuple[M, ...]:

@@ -8,6 +8,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from edge.app.config.call_tables import (
+    CallConfig,
+    ContactConfig,
+    GroupConfig,
+    HelperConfig,
+    Measure,
+)
+from edge.app.config.call_tables import PlanEntry as PlanEntry
 from edge.app.config.fields import (
     Host,
     Identifier,
@@ -39,10 +47,13 @@ from edge.app.config.profile import (
     Profile,
     StopBits,
 )
+from edge.app.config.rates import WrittenRate
+from edge.app.config.rule_tables import Comparison
 from edge.core.model import Level, Point, PointId
+from edge.engine.conditions.tree import Condition, Selector
 
 BusKind = Literal["rtu", "tcp", "ascii"]
-Comparison = Literal[">=", ">", "<=", "<"]
+_NO_POINT = PointId("")
 Until = Literal["acknowledged", "returned", "normal"]
 
 
@@ -63,6 +74,20 @@ class JournalConfig(Table):
     block_s: Annotated[float, real(0.5, 300)] = 5.0
 
 
+class BlackBoxConfig(Table):
+    """``[black_box]``: what is kept around every alarm. See docs/black-box.md.
+
+    ``most_mb``: in memory; ``keep_files``, ``keep_mb``: on disk, the oldest go first.
+    """
+
+    on: bool = True
+    before_s: Annotated[float, real(1, 3600)] = 60.0
+    after_s: Annotated[float, real(1, 3600)] = 60.0
+    most_mb: Annotated[int, whole(1, 256)] = 8
+    keep_files: Annotated[int, whole(1, 10_000)] = 200
+    keep_mb: Annotated[int, whole(1, 65536)] = 64
+
+
 class ProofConfig(Table):
     """``[proof]``: what the latency proof assumes and allows. See docs/proof.md.
 
@@ -75,6 +100,13 @@ class ProofConfig(Table):
     compute_ms: Annotated[float, real(0, 1000)] = 25.0
     exchange_us: Annotated[int, whole(0, 100_000)] = 500
     budget_s: Annotated[float, real(0.05, 86400)] = 1.0
+
+
+class AlarmsConfig(Table):
+    """``[alarms]``: how long a shelving and a zone's inhibit may last at most, in hours."""
+
+    shelve_max_h: Annotated[float, real(0.1, 8)] = 8.0
+    inhibit_max_h: Annotated[float, real(0.1, 72)] = 8.0
 
 
 class AdapterConfig(Table):
@@ -127,30 +159,27 @@ class DeviceConfig(Table):
 
 
 class PointConfig(Table):
-    """``[[point]]``: what this site knows better about a point than the profile."""
+    """``[[point]]``: what this site knows better about a point than the profile.
+
+    From ``rate`` on: how its readings are checked, see docs/quality.md.
+    """
 
     id: PointReference
     name: Label | None = None
     range: Annotated[tuple[WrittenQuantity, WrittenQuantity], sequence(2, 2)] | None = None
     stale_s: Annotated[float, real(0.1, 86400)] | None = None
-
-
-class RuleEntry(Table):
-    """``[[rule]]`` as written; a Site has RuleConfig."""
-
-    id: Identifier
-    point: PointReference
-    comparison: Comparison
-    blue: WrittenQuantity | None = None
-    yellow: WrittenQuantity | None = None
-    orange: WrittenQuantity | None = None
-    red: WrittenQuantity | None = None
-    hysteresis: WrittenQuantity | None = None
-    hold_s: Annotated[float, real(0, 86400)] = 0.0
-    lost: Literal["hold", "blue", "yellow", "orange", "red"]
-    latch: Literal["none", "blue", "yellow", "orange", "red"] = "red"
-    plan: Label | None = None
-    budget_s: Annotated[float, real(0.05, 86400)] | None = None
+    rate: WrittenRate | None = None
+    stuck_s: Annotated[float, real(1, 604_800)] | None = None
+    noise_floor: WrittenQuantity | None = None
+    peers: Annotated[tuple[PointReference, ...], sequence(1, 8)] = ()
+    drift: WrittenQuantity | None = None
+    drift_s: Annotated[float, real(60, 2_592_000)] = 3600.0
+    drift_excludes: bool = False
+    current: Literal["4-20 mA"] | None = None
+    span: Annotated[tuple[WrittenQuantity, WrittenQuantity], sequence(2, 2)] | None = None
+    counter: bool | None = None
+    rollover: WrittenQuantity | None = None
+    saturates: bool | None = None
 
 
 class OverrideConfig(Table):
@@ -160,14 +189,40 @@ class OverrideConfig(Table):
     reason: Label
 
 
-class PlanEntry(Table):
-    """``[[plan]]`` without its steps, which are read one by one."""
+class HeardConfig(Table):
+    """``heard`` of a step: the reading that proves that it sounds.
 
-    id: Identifier
+    In a Site ``value`` is in the point's stored unit.
+    """
+
+    point: PointReference
+    comparison: Comparison = ">="
+    value: WrittenQuantity
+    within_s: Annotated[float, real(0.1, 600)]
+
+
+class BackupConfig(Table):
+    """``backup`` of a step: what is commanded too when the step is not confirmed or not heard."""
+
+    actuator: Label
+    action: Label
+    arguments: dict[str, int] = Field(default_factory=dict)
+    stop: Label | None = None
+    stop_arguments: dict[str, int] = Field(default_factory=dict)
+
+
+class RehearsalConfig(Table):
+    """``drill`` of a step: what its actuator does in a drill or walk-test instead."""
+
+    action: Label
+    arguments: dict[str, int] = Field(default_factory=dict)
 
 
 class StepConfig(Table):
-    """``[[plan.step]]``: what an actuator does from a level on, and when it stops."""
+    """``[[plan.step]]``: what an actuator does from a level on, and when it stops.
+
+    ``measure``: which of 断、禁、停、撤、疏 it is, for reports.
+    """
 
     level: WrittenLevel
     actuator: Label
@@ -177,6 +232,10 @@ class StepConfig(Table):
     stop_arguments: dict[str, int] = Field(default_factory=dict)
     until: Until = "normal"
     timeout_s: Annotated[float, real(0.1, 600)] = 5.0
+    heard: HeardConfig | None = None
+    backup: BackupConfig | None = None
+    drill: RehearsalConfig | None = None
+    measure: Measure | None = None
 
 
 class AcknowledgeConfig(Table):
@@ -205,35 +264,57 @@ class LinkConfig(Table):
 
 @dataclass(frozen=True, slots=True)
 class RuleConfig:
-    """A rule, resolved. Thresholds and hysteresis are in the point's stored unit.
+    """A rule, resolved. ``points``: all that it looks at, its selectors' too.
 
-    ``lost`` None: the last level stands. ``latch`` None: nothing is latched. ``plan`` None: the
-    alarm is only recorded. ``budget_s`` None: as ``[proof]`` has it, if the plan sounds anything.
+    ``latch`` None: nothing is latched. ``plan`` None: the alarm is only recorded. ``budget_s``
+    None: as ``[proof]`` has it, if the plan sounds anything. ``shadow``: it is judged, and never
+    announced or sounded; ``shadow_of`` is the rule it may replace, if any. ``re_alarm_s``: how long
+    an answer counts. ``suppressed_by``: rules whose active alarm suppresses this one, up to that
+    level.
+
+    ``point`` to ``hold_s`` are what the short form says, in the point's stored unit; a rule that is
+    written as conditions has no thresholds there.
     """
 
     id: str
-    point: PointId
-    comparison: Comparison
-    thresholds: dict[Level, float]
-    hysteresis: float
-    hold_s: float
-    lost: Level | None
+    condition: Condition
+    points: frozenset[PointId]
     latch: Level | None
     plan: str | None
     budget_s: float | None = None
+    zone: str | None = None
+    shadow: bool = False
+    shadow_of: str | None = None
+    re_alarm_s: float | None = None
+    suppressed_by: tuple[str, ...] = ()
+    suppressed_up_to: Level = Level.ORANGE
+    point: PointId = _NO_POINT
+    comparison: Comparison = ">="
+    thresholds: dict[Level, float] = field(default_factory=dict)
+    hysteresis: float = 0.0
+    hold_s: float = 0.0
+
+    @property
+    def lost(self) -> Level | None:
+        """The level that a lost sensor raises; None: the last level stands."""
+        return self.condition.lost
 
     @property
     def highest(self) -> Level:
-        """The highest level it can raise, by a threshold or by losing its sensor."""
-        return max(*self.thresholds, self.lost or Level.NORMAL)
+        """The highest level it can raise, by a condition or by losing a sensor."""
+        levels = (each.level for each in self.condition.levels)
+        return max(*levels, self.condition.lost or Level.NORMAL)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanConfig:
-    """A plan with its steps in the order of the file."""
+    """A plan with its steps, calls and helpers in the order of the file."""
 
     id: str
     steps: tuple[StepConfig, ...]
+    entry: PlanEntry | None = None
+    calls: tuple[CallConfig, ...] = ()
+    helpers: tuple[HelperConfig, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,15 +354,28 @@ class Site:
     warnings: tuple[Problem, ...]
     lines: LineMap = field(compare=False, repr=False)
     refused: tuple[Refused, ...] = ()
+    refinements: tuple[PointConfig, ...] = ()
+    selectors: tuple[Selector, ...] = ()
+    contacts: tuple[ContactConfig, ...] = ()
+    groups: tuple[GroupConfig, ...] = ()
+    alarms: AlarmsConfig = field(default_factory=AlarmsConfig)
+    black_box: BlackBoxConfig = field(default_factory=BlackBoxConfig)
 
     def profile(self, device: DeviceConfig) -> ModbusProfile | LineProfile:
         """The profile of one of the site's devices."""
         return self.profiles[device.profile]
 
     def watched(self) -> frozenset[PointId]:
-        """The points that feed alarms: those of rules and push-buttons."""
+        """The points that feed alarms: those of rules that may sound and of push-buttons, and those
+        that hear."""
         buttons = {PointId(each.point) for each in self.acknowledges}
-        return frozenset(buttons | {rule.point for rule in self.rules})
+        judged = frozenset().union(*(rule.points for rule in self.rules if not rule.shadow))
+        return judged | buttons | self.hearing()
+
+    def hearing(self) -> frozenset[PointId]:
+        """The points that tell whether outputs sound."""
+        steps = (step for plan in self.plans for step in plan.steps)
+        return frozenset(PointId(step.heard.point) for step in steps if step.heard is not None)
 
     def points_of(self, device: DeviceConfig) -> tuple[Point, ...]:
         """The points of one of the site's devices, in the order of its profile."""

@@ -9,9 +9,12 @@ from itertools import islice
 
 from edge.app.config.linemap import KeyPath, LineMap
 from edge.core.errors import ConfigError
-from edge.locale import text
+from edge.locale import places, text
 
 _SHOWN_CHARS = 60
+# Of a long line, so much is shown before and after what is marked.
+_BEFORE_CHARS = 70
+_AFTER_CHARS = 30
 _LISTED_CHOICES = 12
 # Comparing words is slow; whoever has more names than this gets no hint for the last ones.
 _COMPARED_CHOICES = 1000
@@ -19,7 +22,11 @@ _COMPARED_CHOICES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake. ``path`` counts list elements from 0; texts are in the current language."""
+    """One mistake. ``path`` counts list elements from 0; texts are in the current language.
+
+    ``column``, from 1, if it is at a certain character; ``excerpt`` then is the text around it,
+    and ``caret`` what to print below.
+    """
 
     file: str
     line: int
@@ -29,13 +36,24 @@ class Problem:
     found: str = ""
     allowed: str = ""
     hint: str = ""
+    column: int | None = None
+    excerpt: str = ""
+    caret: str = ""
 
     def json(self) -> dict[str, object]:
         """The fields as they go into ``check --json``."""
-        return asdict(self)
+        fields = asdict(self)
+        del fields["excerpt"], fields["caret"]
+        return fields
+
+    @property
+    def place(self) -> str:
+        """``file:line``, or ``file:line:column``."""
+        column = f":{self.column}" if self.column is not None else ""
+        return f"{self.file}:{self.line}{column}"
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}: "
+        where = f"{self.place}: "
         return f"{where}{self.path}: {self.message}" if self.path else where + self.message
 
 
@@ -45,6 +63,28 @@ class SiteProblems(ConfigError):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A part of a text that is the value of a key: from one character, from 0, up to another."""
+
+    text: str
+    at: int
+    end: int
+
+    def drawn(self) -> tuple[str, str]:
+        """The line of the text around it, and a line with carets to print below."""
+        at = min(self.at, len(self.text))
+        begin = self.text.rfind("\n", 0, at) + 1
+        line = self.text[begin:].partition("\n")[0]
+        at -= begin
+        end = max(at + 1, min(self.end - begin, len(line)))
+        left, right = max(0, at - _BEFORE_CHARS), end + _AFTER_CHARS
+        before = ("…" if left else "") + escape(line[left:at])
+        marked = escape(line[at:end])
+        after = escape(line[end:right]) + ("…" if right < len(line) else "")
+        return before + marked + after, " " * places(before) + "^" * max(1, places(marked))
 
 
 class Findings:
@@ -66,18 +106,42 @@ class Findings:
         **arguments: object,
     ) -> None:
         """Note a problem at a key; ``arguments`` fill the text ``problem.<code>``."""
+        words = {"found": found, "allowed": allowed, **arguments}
+        self._note(path, code, None, words, hint)
+
+    def add_mark(
+        self,
+        path: KeyPath,
+        code: str,
+        mark: Mark,
+        words: Mapping[str, object],
+        *,
+        hint: str = "",
+    ) -> None:
+        """Note a problem at a part of a key's text; ``words`` fill ``problem.<code>``."""
+        self._note(path, code, mark, words, hint)
+
+    def _note(
+        self, path: KeyPath, code: str, mark: Mark | None, words: Mapping[str, object], hint: str
+    ) -> None:
         key = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
-        words = {"key": plain(key), "found": found, "allowed": allowed, **arguments}
+        line, column = self.lines.line(path), None
+        if mark is not None:
+            line, column = self.lines.place(path, mark.at) or (line, None)
+        excerpt, caret = mark.drawn() if mark is not None else ("", "")
         self.problems.append(
             Problem(
                 file=self.file,
-                line=self.lines.line(path),
+                line=line,
                 path=show_path(path),
                 code=code,
-                message=escape(text(f"problem.{code}", **words)),
-                found=escape(found),
-                allowed=escape(allowed),
+                message=escape(text(f"problem.{code}", **{"key": plain(key), **words})),
+                found=escape(str(words["found"])),
+                allowed=escape(str(words["allowed"])),
                 hint=escape(hint),
+                column=column,
+                excerpt=excerpt,
+                caret=caret,
             )
         )
 

@@ -134,8 +134,21 @@ class Limits(Table):
     pipeline: Annotated[int, whole(1, 16)] = 1
 
 
-class ModbusPoint(Table):
-    """``[point.<name>]``: value = raw * scale + offset; ``error_words`` are raw and unsigned."""
+class ProfileChecks(Table):
+    """How the readings of a point are checked, in its unit; see docs/quality.md."""
+
+    rate_per_s: Scale | None = None
+    stuck_s: Annotated[float, real(1, 604_800)] | None = None
+    noise_floor: Scale = 0.0
+    current: Literal["4-20 mA"] | None = None
+    span: Range | None = None
+    counter: bool = False
+    rollover: Scale | None = None
+    saturates: bool | None = None
+
+
+class ModbusCell(Table):
+    """Where a value lies in a device, and how it is coded."""
 
     table: RegisterTable
     address: Address
@@ -150,6 +163,10 @@ class ModbusPoint(Table):
     range: Range = (0.0, 1.0)
     error_words: Annotated[tuple[Annotated[int, whole(0, 0xFFFF_FFFF)], ...], sequence(0, 16)] = ()
     description: Description = Description()
+
+
+class ModbusPoint(ProfileChecks, ModbusCell):
+    """``[point.<name>]``: value = raw * scale + offset; ``error_words`` are raw and unsigned."""
 
     @property
     def registers(self) -> int:
@@ -243,8 +260,8 @@ class Framing(Table):
     silence_s: Annotated[float, real(0.1, 86400)]
 
 
-class LinePoint(Table):
-    """``[point.<name>]`` of a text sensor: the number in its group * scale + offset."""
+class LineGroup(Table):
+    """What a group of a text sensor's pattern holds."""
 
     unit: WrittenUnit
     decimals: Decimals
@@ -252,6 +269,10 @@ class LinePoint(Table):
     offset: Scale = 0.0
     range: Range
     description: Description = Description()
+
+
+class LinePoint(ProfileChecks, LineGroup):
+    """``[point.<name>]`` of a text sensor: the number in its group * scale + offset."""
 
 
 @dataclass(frozen=True, slots=True)

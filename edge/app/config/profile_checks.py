@@ -23,7 +23,14 @@ from edge.locale import text
 
 MAX_ADDRESS = 247
 """The highest address of a device on a serial line (Modbus over serial line V1.02, 2.2)."""
-_NUMERIC_KEYS = ("scale", "offset", "decimals", "range", "error_words", "word_order", "byte_order")
+CHECK_KEYS = (
+    "stuck_s", "noise_floor", "current", "span", "counter", "rollover", "saturates",
+)  # fmt: skip
+"""How a point's readings are checked, by the keys that profiles and site files share."""
+_NUMERIC_KEYS = (
+    "scale", "offset", "decimals", "range", "error_words", "word_order", "byte_order",
+    "rate_per_s", *CHECK_KEYS,
+)  # fmt: skip
 
 
 def check_timing(item: Item[Timing]) -> None:
@@ -43,6 +50,7 @@ def check_modbus_point(item: Item[ModbusPoint]) -> None:
         _check_bit(item, in_register=table is not None and table not in BIT_TABLES)
     elif kind is not None:
         _check_number(item, kind)
+        _check_quality(item)
     _check_range(item)
 
 
@@ -206,5 +214,33 @@ def _check_groups(item: Item[Framing], groups: set[str], points: frozenset[str] 
 
 
 def check_line_point(item: Item[LinePoint]) -> None:
-    """The range of a text sensor's point."""
+    """The range of a text sensor's point, and how its readings are checked."""
     _check_range(item)
+    _check_quality(item)
+
+
+def is_bit(spot: ModbusPoint | LinePoint) -> bool:
+    """Whether a point is a single bit, of which nothing but its two values can be checked."""
+    return isinstance(spot, ModbusPoint) and spot.type == "bit"
+
+
+def _check_quality(item: Item[ModbusPoint] | Item[LinePoint]) -> None:
+    """Sizes of the checks, and what only goes together."""
+    for key in ("rate_per_s", "rollover", "noise_floor"):
+        value = item.get(key, float)
+        if value is not None and (value < 0 or (value == 0 and key != "noise_floor")):
+            item.report(key, "not-positive", allowed="≥ 0" if key == "noise_floor" else "> 0")
+    limits, floor = item.get("range", tuple), item.get("noise_floor", float)
+    if limits is not None and limits[0] < limits[1] and floor and floor >= limits[1] - limits[0]:
+        allowed = f"< {limits[1] - limits[0]:g}"
+        item.report("noise_floor", "wider-than-range", allowed=allowed)
+    span = item.get("span", tuple)
+    if span is not None and span[0] == span[1]:
+        item.report("span", "span-equal")
+    if item.given("span") and not item.given("current"):
+        item.report("span", "not-applicable", reason=text("reason.no-current"))
+    if item.given("rollover") and not item.get("counter", bool):
+        item.report("rollover", "not-applicable", reason=text("reason.no-counter"))
+    for key in ("stuck_s", "current"):
+        if item.get("counter", bool) and item.given(key):
+            item.report(key, "not-applicable", reason=text("reason.counter"))

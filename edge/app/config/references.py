@@ -33,6 +33,13 @@ class KnownPoint:
     high: float
 
 
+@dataclass(frozen=True, slots=True)
+class MissingPoint:
+    """A point that does not exist, and those that somebody may have meant."""
+
+    choices: list[str]
+
+
 def report_dangling(
     item: Item[BaseModel], key: str, found: str, what: str, choices: Iterable[str]
 ) -> None:
@@ -85,20 +92,24 @@ def _siblings(path: Path) -> list[Path]:
 def find_point(draft: Draft, item: Item[BaseModel], key: str) -> KnownPoint | None:
     """The point a key refers to. None if it dangles (noted) or is itself wrong."""
     reference = item.get(key, str)
-    if reference is None:
+    found = look_up(draft, reference) if reference is not None else None
+    if reference is not None and isinstance(found, MissingPoint):
+        report_dangling(item, key, reference, "point", found.choices)
         return None
+    return found if isinstance(found, KnownPoint) else None
+
+
+def look_up(draft: Draft, reference: str) -> KnownPoint | MissingPoint | None:
+    """The point of this name, or which there are; None if it is there but itself wrong."""
     device_name, _, name = reference.partition(".")
     device = draft.device(device_name)
     if device is None:
-        report_dangling(item, key, reference, "point", _points_near(draft, reference))
-        return None
+        return MissingPoint(_points_near(draft, reference))
     sheet = draft.sheet(device)
     if sheet is None or sheet.point_names is None:
         return None
     if name not in sheet.point_names:
-        choices = [f"{device_name}.{each}" for each in sorted(sheet.point_names)]
-        report_dangling(item, key, reference, "point", choices)
-        return None
+        return MissingPoint([f"{device_name}.{each}" for each in sorted(sheet.point_names)])
     spot = sheet.points.get(name)
     return _known(draft, reference, spot) if spot is not None else None
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pydantic import BaseModel
+
 from edge.app.config.draft import Draft, written_ids
 from edge.app.config.fields import LEVELS
 from edge.app.config.items import Item
-from edge.app.config.model import RuleEntry, StepConfig
 from edge.app.config.problems import listed, show, suggest
 from edge.app.config.profile import Action
 from edge.app.config.references import find_point, name_dimension, report_dangling, units_like
+from edge.app.config.rule_tables import RuleEntry
 from edge.app.config.sheet import Sheet
 from edge.core.model import Level
 from edge.core.units import Unit
@@ -22,10 +24,11 @@ def check_steps(draft: Draft) -> None:
     """Every step names an actuator, actions it has, and exactly their parameters."""
     for plan in draft.plans:
         for step in plan.steps:
-            _check_step(draft, step)
+            check_step(draft, step)
 
 
-def _check_step(draft: Draft, step: Item[StepConfig]) -> None:
+def check_step(draft: Draft, step: Item[BaseModel]) -> None:
+    """A step, or what stands in for one, names an actuator, actions it has, their parameters."""
     if step.given("stop_arguments") and not step.given("stop"):
         step.report("stop_arguments", "not-applicable", reason=text("reason.no-stop"))
     name = step.get("actuator", str)
@@ -46,13 +49,14 @@ def _check_step(draft: Draft, step: Item[StepConfig]) -> None:
     tcp = bus.get("id", str) if bus is not None and bus.get("kind", str) == "tcp" else None
     for key, arguments in _ACTIONS:
         if key == "action" or step.given(key):
-            _check_action(step, sheet, key, arguments)
+            check_action(step, sheet, key, arguments)
             action = sheet.actions.get(step.get(key, str) or "")
             if tcp is not None and action is not None and action.broadcast:
                 step.report(key, "broadcast-tcp", action=step.get(key, str), bus=tcp)
 
 
-def _check_action(step: Item[StepConfig], sheet: Sheet, key: str, arguments: str) -> None:
+def check_action(step: Item[BaseModel], sheet: Sheet, key: str, arguments: str) -> None:
+    """The actuator has the action under ``key``, with the parameters under ``arguments``."""
     name = step.get(key, str)
     if name is None or sheet.action_names is None:
         return
@@ -66,7 +70,7 @@ def _check_action(step: Item[StepConfig], sheet: Sheet, key: str, arguments: str
 
 
 def _check_arguments(
-    step: Item[StepConfig], action: Action, name: str, key: str, written: dict[str, object]
+    step: Item[BaseModel], action: Action, name: str, key: str, written: dict[str, object]
 ) -> None:
     declared = action.parameters
     for parameter, (low, high) in declared.items():
@@ -112,7 +116,11 @@ def warn_of_idle_plans(draft: Draft) -> None:
             rules = listed(written_ids(draft.rules)) or text("type.nothing")
             draft.warnings.add((*plan.item.path, "id"), "idle-plan", found=name, allowed=rules)
         lowest = min(
-            (level for step in plan.steps if (level := step.get("level", Level)) is not None),
+            (
+                level
+                for step in (*plan.steps, *plan.calls, *plan.helpers)
+                if (level := step.get("level", Level)) is not None
+            ),
             default=Level.NORMAL,
         )
         for rule in draft.rules:

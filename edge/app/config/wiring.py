@@ -9,6 +9,7 @@ from edge.app.config.items import Item
 from edge.app.config.model import BusConfig, DeviceConfig, PointConfig
 from edge.app.config.problems import plain
 from edge.app.config.profile import ModbusPoint
+from edge.app.config.quality_checks import check_quality
 from edge.app.config.references import convert_to, find_point, narrow_units, report_dangling
 from edge.app.config.sheet import Sheet
 from edge.core.instant import NS_PER_MS
@@ -23,6 +24,8 @@ _TCP_KEYS = ("host", "tcp_port")
 _KEYS = {"rtu": _SERIAL_KEYS, "ascii": _SERIAL_KEYS, "tcp": _TCP_KEYS}
 _BUS_KINDS = {"modbus": ("rtu", "tcp"), "line": ("ascii",)}
 _SETTINGS = ("baud", "data_bits", "parity", "stop_bits")
+LEAST_POLLS = 10
+"""A sensor that says the same for no more readings than this is not stuck yet."""
 
 
 def check_site(draft: Draft) -> None:
@@ -136,20 +139,21 @@ def check_points(draft: Draft) -> None:
                     item.report("range", "range-wider", allowed=allowed)
                 else:
                     draft.ranges[point.id] = (low, high)
-        _check_stale(draft, item)
+        _check_longer(draft, item, "stale_s", 1)
+        _check_longer(draft, item, "stuck_s", LEAST_POLLS)
+        check_quality(draft, item, point)
 
 
-def _check_stale(draft: Draft, item: Item[PointConfig]) -> None:
-    stale_s, reference = item.get("stale_s", float), item.get("id", str)
+def _check_longer(draft: Draft, item: Item[PointConfig], key: str, polls: int) -> None:
+    """A time that says something only after more than so many polls."""
+    seconds, reference = item.get(key, float), item.get("id", str)
     device = draft.device(reference.partition(".")[0]) if reference else None
-    if device is None or stale_s is None:
+    if device is None or seconds is None:
         return
     period_ms = period_of(draft, device)
-    if period_ms is not None and stale_s * 1000 <= period_ms:
-        allowed = f"> {period_ms / 1000:g}"
-        item.report(
-            "stale_s", "too-small", other="period_ms", least=period_ms / 1000, allowed=allowed
-        )
+    if period_ms is not None and seconds * 1000 <= polls * period_ms:
+        least = polls * period_ms / 1000
+        item.report(key, "too-small", other="period_ms", least=least, allowed=f"> {least:g}")
 
 
 def period_of(draft: Draft, device: Item[DeviceConfig]) -> int | None:

@@ -299,7 +299,7 @@ def test_the_examples_of_the_manual_are_right(tmp_path: Path) -> None:
     for address, (name, profile) in enumerate(
         [
             ("horn", "amplifier-generic"), ("siren", "relay-8ch"), ("panel", "wp8026adam"),
-            ("mine", "sensor.toml"),
+            ("mine", "sensor.toml"), ("soil", "dfrobot-sen0600"),
         ],
         start=10,
     ):  # fmt: skip
@@ -312,7 +312,8 @@ def test_the_examples_of_the_manual_are_right(tmp_path: Path) -> None:
     site, problems = inspect_site(tmp_path / "site.toml")
     assert problems == ()
     assert site is not None
-    assert (len(site.rules), len(site.plans), len(site.links)) == (1, 1, 1)
+    assert (len(site.rules), len(site.plans), len(site.links)) == (2, 1, 1)
+    assert [selector.name for selector in site.selectors] == ["soil"]
     judged = judge(site)
     assert judged.refused == ()
     assert [warning.code for warning in judged.warnings] == ["override-idle"]
@@ -356,7 +357,7 @@ def test_a_problem_says_what_was_found_what_is_allowed_and_what_was_meant() -> N
     assert json.loads(json.dumps(dimension.json())) == {
         "file": str(SITES / "mistakes.toml"), "line": 59, "path": "rule[2].red",
         "code": "wrong-dimension", "message": dimension.message, "found": '"3 ppm"',
-        "allowed": "m, cm, mm", "hint": "",
+        "allowed": "m, cm, mm", "hint": "", "column": None,
     }  # fmt: skip
 
 

@@ -221,7 +221,7 @@ def test_a_rule_drives_only_what_its_levels_reach() -> None:
     """Without red the horn stays silent, and takes no line time either."""
     site = village()
     rules = tuple(
-        replace(rule, thresholds={Level.YELLOW: 2.6}, lost=None)
+        replace(rule, condition=replace(rule.condition, levels=rule.condition.levels[:2]))
         for rule in site.rules
         if rule.id == "river-flood"
     )
@@ -232,7 +232,10 @@ def test_a_rule_drives_only_what_its_levels_reach() -> None:
 
 def test_a_lost_sensor_counts_as_a_level() -> None:
     site = village()
-    rule = replace(site.rules[0], thresholds={Level.YELLOW: 2.6}, lost=Level.RED)
+    condition = site.rules[0].condition
+    rule = replace(
+        site.rules[0], condition=replace(condition, levels=condition.levels[:2], lost=Level.RED)
+    )
     steps = commanded(rule, steps_of(site.plans[0]))
     assert [step.actuator for step in steps] == ["horn", "siren"]
 

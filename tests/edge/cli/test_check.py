@@ -43,15 +43,16 @@ def test_a_right_site_is_summarised() -> None:
     lines = result.stdout.splitlines()
     assert lines[0] == f"{VILLAGE}: fine. Site shuanghe, 双河村"
     assert lines[1] == "  devices: 6, points: 36, rules: 3, plans: 1, links: 1"
-    assert lines[2].split() == [
+    assert re.fullmatch(r"  windows and states of the rules: at most \d+ KiB of memory", lines[2])
+    assert lines[3].split() == [
         "bus", "kind", "line", "devices", "act", "watch", "log", "utilisation",
     ]  # fmt: skip
     # half of the radar's reads feed rules, half are only kept
-    assert lines[3].split() == [
+    assert lines[4].split() == [
         "line-a", "rtu", "/dev/serial/by-id/usb-line-a", "115200", "8N1", "1",
         "0.0%", "13.4%", "13.4%", "26.8%",
     ]  # fmt: skip
-    assert lines[6].split() == ["pump-house", "tcp", "192.168.1.20:502", "1", *"––––"]
+    assert lines[7].split() == ["pump-house", "tcp", "192.168.1.20:502", "1", *"––––"]
 
 
 @pytest.mark.parametrize("variable", ["TONGLUO_LANG", "LC_ALL", "LC_MESSAGES", "LANG"])
@@ -76,7 +77,7 @@ def test_json_of_problems() -> None:
     document = json.loads(result.stdout)
     assert (document["ok"], document["summary"], len(document["problems"])) == (False, [], 10)
     assert set(document["problems"][0]) == {
-        "file", "line", "path", "code", "message", "found", "allowed", "hint",
+        "file", "line", "path", "code", "message", "found", "allowed", "hint", "column",
     }  # fmt: skip
 
 
@@ -89,6 +90,7 @@ def test_json_of_a_right_site() -> None:
     (summary,) = document["summary"]
     assert (summary["site"], summary["devices"], summary["points"]) == ("shuanghe", 6, 36)
     assert (summary["rules"], summary["plans"], summary["links"]) == (3, 1, 1)
+    assert 0 < summary["rules_memory_bytes"] < 100_000
     assert 0.26 < summary["utilisation"]["line-a"] < 0.28
     assert set(summary["utilisation"]) == {"line-a", "line-b"}
     loads = {load.pop("bus"): load for load in summary["proof"]["loads"]}
@@ -119,7 +121,7 @@ OVERRIDE = ("[[plan]]\n", '[[override]]\nrule = "river-flood"\nreason = "one rad
 def test_every_rule_that_sounds_something_has_its_bounds_and_a_verdict() -> None:
     """A line per output: command, sound, confirmation, budget, a word, and what takes longest."""
     lines = run(VILLAGE).stdout.splitlines()
-    head, *rows = lines[7:]
+    head, *rows = lines[8:]
     assert re.split(r" {2,}", head.strip()) == [
         "rule", "output", "to command", "to sound", "to confirmed", "budget", "verdict",
         "most of it",

@@ -11,7 +11,21 @@ import pytest
 
 from edge.cli.main import LazyGroup, main
 
-NEEDS_AGENT = [["status"], ["watch"], ["read", "river"], ["ack", "all", "--by", "me"], ["alarms"]]
+SILENCE = ["--by", "me", "--reason", "works"]
+NEEDS_AGENT = [
+    ["status"],
+    ["watch"],
+    ["read", "river"],
+    ["ack", "all", "--by", "me"],
+    ["reset", "all", "--by", "me"],
+    ["alarms"],
+    ["shelve", "river-flood", "--for", "1h", *SILENCE],
+    ["unshelve", "river-flood", "--by", "me"],
+    ["inhibit", "village", "--for", "1h", *SILENCE],
+    ["uninhibit", "village", "--by", "me"],
+    ["out-of-service", "river-flood", *SILENCE],
+    ["in-service", "river-flood", "--by", "me"],
+]
 
 
 @pytest.fixture(autouse=True)
@@ -89,13 +103,22 @@ def test_help_lists_the_commands_and_the_exit_codes(capsys: pytest.CaptureFixtur
     assert "Exit codes" in text
 
 
+# what rules say is part of a site file; what judges them and drives outputs is not
+_DECIDING = [
+    "edge.engine.pipeline",
+    "edge.engine.decider",
+    "edge.engine.dispatch",
+    "edge.engine.conditions.rule_set",
+]
+
+
 @pytest.mark.parametrize(
     ("command", "forbidden"),
     [
         ("edge.cli.status", ["uplink", "paho", "aiomqtt", "serial", "pydantic", "edge.engine"]),
         ("edge.cli.check", ["uplink", "paho", "aiomqtt", "serial", "edge.engine", "sqlite3"]),
         ("edge.app.alarm_main", ["uplink", "paho", "aiomqtt", "cryptography"]),
-        ("edge.app.link_main", ["drivers", "serial", "edge.engine"]),
+        ("edge.app.link_main", ["drivers", "serial", "lark", *_DECIDING]),
     ],
 )
 def test_a_process_imports_only_what_it_needs(command: str, forbidden: list[str]) -> None:

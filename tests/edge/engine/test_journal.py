@@ -209,6 +209,24 @@ def test_the_newest_alarm_of_each_rule_survives_a_restart_and_eviction(path):
     store.close()
 
 
+def test_the_newest_time_is_that_before_a_clock_was_set_back_just_before_the_end(path):
+    store = open_store(path)
+    assert store.newest() is None
+    times = [50_000, *range(1_000, 2_000, 10), 90_000, 3_000]
+    store.append(
+        [(Record(RecordKind.RUN, Urgency.STATE, Utc(ms), {}), encode_body({})) for ms in times]
+    )
+    assert store.newest() == Utc(90_000)
+    store.append(
+        [
+            (Record(RecordKind.RUN, Urgency.STATE, Utc(ms), {}), encode_body({}))
+            for ms in [4_000] * 64
+        ]
+    )
+    assert store.newest() == Utc(4_000)
+    store.close()
+
+
 def notice(address, event, bus="field"):
     body = {"bus": bus, "address": address, "device": "gas", "event": event, "detail": ""}
     return Record(RecordKind.DEVICE, Urgency.ALARM, Utc(1), body)
@@ -246,7 +264,12 @@ def test_a_file_of_the_first_schema_is_taken_over_with_everything_in_it(path):
     store.close()
     with sqlite3.connect(path) as db:
         # as the first version left it
-        db.execute("DROP TABLE device_state")
+        later = db.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            " AND name NOT IN ('record', 'meta', 'alarm_state')"
+        ).fetchall()
+        for (table,) in later:
+            db.execute(f"DROP TABLE {table}")
         db.execute("PRAGMA user_version = 1")
     db.close()
     store = open_store(path)

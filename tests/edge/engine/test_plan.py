@@ -31,6 +31,9 @@ def alarm(rule, level, phase=Phase.ACTIVE_UNACKNOWLEDGED, highest=None):
         (Until.RETURNED, Phase.ACTIVE_UNACKNOWLEDGED, Level.RED, True),
         (Until.RETURNED, Phase.ACTIVE_UNACKNOWLEDGED, Level.YELLOW, False),
         (Until.RETURNED, Phase.LATCHED, Level.NORMAL, False),
+        (Until.NORMAL, Phase.SHELVED, Level.RED, False),
+        (Until.ACKNOWLEDGED, Phase.SUPPRESSED, Level.RED, False),
+        (Until.RETURNED, Phase.OUT_OF_SERVICE, Level.RED, False),
     ],
 )
 def test_when_a_red_step_is_wanted(until, phase, current, expected):
