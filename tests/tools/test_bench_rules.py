@@ -19,6 +19,8 @@ def test_the_bench_reports_flat_numbers(monkeypatch, capsys) -> None:
     monkeypatch.setattr(rules, "HOUR_S", 60.0)
     monkeypatch.setattr(rules, "lengths", lambda samples, period_s: 1.0)
     monkeypatch.setattr(rules.mix, "__defaults__", (60.0,))
+    backtested = {"backtest_samples_per_s": 1.0}
+    monkeypatch.setattr(rules, "measure_backtest", lambda samples, data: backtested)
     assert rules.main(["--json", "--samples", "1500", "--rescans", "600"]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert list(result) == ["bench", "settings", "figures", "ratios"]
