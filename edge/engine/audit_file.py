@@ -68,9 +68,11 @@ def _opened(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None)
     try:
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        # a copy on a medium that cannot be written has no log to look into
+    except sqlite3.Error as error:
         db.close()
+        if not isinstance(error, sqlite3.OperationalError):
+            raise
+        # a copy on a medium that cannot be written has no log to look into
         db = sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None)
     return db
 
