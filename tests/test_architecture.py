@@ -192,8 +192,13 @@ def test_wheel_holds_the_four_packages_whole_and_nothing_else(wheel: zipfile.Zip
 def test_wheel_says_what_it_is(wheel: zipfile.ZipFile, metadata: Message) -> None:
     project = PROJECT["project"]
     assert (metadata["Name"], metadata["Version"]) == (project["name"], project["version"])
+    extras = [
+        f'{each} ; extra == "{extra}"'
+        for extra, wanted in project["optional-dependencies"].items()
+        for each in wanted
+    ]
     assert set(map(Requirement, metadata.get_all("Requires-Dist", []))) == set(
-        map(Requirement, project["dependencies"])
+        map(Requirement, [*project["dependencies"], *extras])
     )
     assert "Private :: Do Not Upload" in metadata.get_all("Classifier", [])
     assert any(name.endswith("/licenses/LICENSE") for name in wheel.namelist())

@@ -6,6 +6,7 @@ import operator
 import random
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import reduce
 from itertools import pairwise
 from math import atan, degrees
 from statistics import median
@@ -211,8 +212,8 @@ def test_a_counter_window_is_what_a_scan_finds(one, function, data, history, rol
 
 
 def test_sums_are_exact_at_their_threshold(one):
-    """350 times 0.1 mm is 35 mm, which floating point alone would not find."""
-    assert sum([0.1] * 350) != 35.0
+    """350 times 0.1 mm is 35 mm, which adding one to the other would not find."""
+    assert reduce(operator.add, [0.1] * 350) != 35.0
     table = one(Compare(Window(Function.SUM, A, 3600 * S), ">=", 35.0))
     for index in range(349):
         table.feed(0.1, index)
